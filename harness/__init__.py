@@ -1,0 +1,33 @@
+"""harness: sweep GPT-family models over tasks and probes, and compare them.
+
+The measuring half turns configs into records, the reading half turns records into tables, figures and
+reports. They never import each other; they meet in `records` and `store`.
+
+    cli         `harness run | report | list | doctor`
+    run         plan everything, measure what is missing, report
+    doctor      what this machine can run
+    compose     the Hydra boundary: overrides -> composed configs
+    catalogue   what the config groups offer
+    plan        composed config -> cells                          (no torch)
+    execute     cells -> records: one fresh process per subject
+    worker      the process that loads a subject and measures its cells
+    preload     the imports that workers share
+    progress    bars on a terminal, plain lines elsewhere
+    tasks       quality workloads: the bridge to lm-eval
+    probes      efficiency workloads
+    meters      clock and memory
+    methods     ways to adapt a model before measuring
+    models      specs of checkpoints, family facts, loading
+    scoring     requests -> log-likelihoods; the lm-eval LM of a subject
+    generation  batched decoding for generate_until
+    zoo         the embedded miniature models
+    devices     what this machine has, asked without torch
+    config      YAML leaf -> frozen dataclass, with one-line errors
+    store       the only code that touches results/STUDY/records
+    samples     documents as Parquet
+    provenance  what produced a number: versions, commit, device
+    records     Cell, Measurement, Sample, Record                 (stdlib only)
+    analysis    records -> frames -> tables, figures, report      (no torch)
+"""
+
+__version__ = "0.1.0"
