@@ -1,0 +1,267 @@
+"""The waist: what is measured (`Cell`), one number (`Measurement`), one document (`Sample`), one result (`Record`).
+
+Layer: the lowest. Stdlib only; everything is frozen, JSON-able data. Both halves of the project depend on this module
+and on nothing of each other.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol, cast, final
+
+SCHEMA = 1
+"""Version of the JSON layout of a record."""
+
+MEASURE_VERSION = 1
+"""Version of what the measurements mean. It is part of every cell's identity: raising it re-measures everything."""
+
+UNITS = frozenset({"1", "s", "B", "J", "W", "tok/s", "item/s", "FLOP", "tok", "bit/B", "ppl"})
+"""Units a measurement may carry. SI base units; `1` is a fraction, a score or a count."""
+
+
+class Status(StrEnum):
+    """How the measuring of a cell ended."""
+
+    OK = "ok"
+    OOM = "oom"
+    UNSUPPORTED = "unsupported"
+    FAILED = "failed"
+
+
+class Unsupported(Exception):  # noqa: N818 - it is an outcome, not an error
+    """The cell cannot be measured here by its nature (a kind of attention the family lacks, say). Not a failure."""
+
+
+class OutOfMemory(Exception):  # noqa: N818 - it is an outcome, not an error
+    """Device or host memory ran out after every smaller batch was tried."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One thing to measure: labels for people and a fully resolved specification for machines.
+
+    Identity, message to the worker process and provenance are the same data.
+
+    Attributes:
+        model: label of the model (two labels may share one spec: an A/A control).
+        method: label of the adaptation, `none` for the model as it is.
+        workload: label of the task or probe.
+        kind: `task` or `probe`.
+        perturbation: label of the perturbation, `none` for clean input.
+        severity: strength of the perturbation in 0..1.
+        seed: seed of everything drawn in this cell.
+        spec: `{"model", "method", "workload", "device"}`: the resolved nodes that construct the objects. It holds
+            nothing that does not change the numbers: no paths of results, no log levels, no device index.
+    """
+
+    model: str
+    method: str
+    workload: str
+    kind: str
+    perturbation: str = "none"
+    severity: float = 0.0
+    seed: int = 0
+    spec: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def id(self) -> str:
+        """First 12 hex digits of the SHA-256 of the cell's canonical JSON."""
+        identity = {**dataclasses.asdict(self), "measure_version": MEASURE_VERSION}
+        canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    @property
+    def title(self) -> str:
+        """Short name for people, as in `gpt2 · sst2`."""
+        parts = [self.model, *([] if self.method == "none" else [self.method]), self.workload]
+        if self.perturbation != "none":
+            parts.append(f"{self.perturbation}@{self.severity:g}")
+        return " · ".join(parts)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """One value of one metric.
+
+    Attributes:
+        metric: name, as in `acc`, `decode_tok_s`.
+        value: in `unit`; finite.
+        unit: one of `UNITS`. Bytes, seconds and fractions: never MiB, milliseconds or per cent.
+        subset: what part of the cell it is about, as in `class=positive`; empty for the whole cell.
+        repeat: index of a raw repeat of a timing, 0 where there is one value.
+        n: number of items or iterations behind the value.
+        stderr: standard error of the value where a closed form exists, else None.
+        higher_is_better: None where neither direction is better.
+    """
+
+    metric: str
+    value: float
+    unit: str = "1"
+    subset: str = ""
+    repeat: int = 0
+    n: int = 1
+    stderr: float | None = None
+    higher_is_better: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.unit not in UNITS:
+            raise ValueError(f"measurement {self.metric}: unit {self.unit!r} is not one of {sorted(UNITS)}")
+        if not math.isfinite(self.value):
+            raise ValueError(f"measurement {self.metric}: {self.value} is not a finite number")
+        if self.stderr is not None and not math.isfinite(self.stderr):
+            raise ValueError(f"measurement {self.metric}: its standard error {self.stderr} is not a finite number")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """What a model did with one document. Paired statistics join samples of two models on `item_id`.
+
+    Attributes:
+        item_id: hash of the document's content: the same document has the same id under every model, limit and order.
+        index: position of the document in the task's own split.
+        subset: sub-task of a group (a subject of MMLU), else empty.
+        prompt_hash: hash of the text of all requests of the document; equal hashes mean equal prompts.
+        prompt: context of the first request, with its few-shot examples.
+        gold: expected answer as text (a label, the right option, the reference).
+        pred: the model's answer as text.
+        options: texts of the options in order; empty for generation and language modelling.
+        logprobs: summed log-likelihood per option or per scored text, in nats; empty for generation.
+        tokens: scored tokens per entry of `logprobs`, or generated tokens.
+        truncated: whether any request of the document lost tokens on the left.
+        metrics: value of each metric on this document, where the metric is defined on one document.
+    """
+
+    item_id: str
+    index: int
+    subset: str = ""
+    prompt_hash: str = ""
+    prompt: str = ""
+    gold: str = ""
+    pred: str = ""
+    options: tuple[str, ...] = ()
+    logprobs: tuple[float, ...] = ()
+    tokens: tuple[int, ...] = ()
+    truncated: bool = False
+    metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a workload hands back: numbers, documents and what a reader must be told about them.
+
+    Attributes:
+        measurements: the numbers.
+        samples: one per document; empty for probes.
+        warnings: one sentence each: at chance, one answer only, truncated prompts.
+        facts: effective settings that were read back, to be kept beside the provenance (versions of the task, batch
+            size used): small JSON values only.
+    """
+
+    measurements: tuple[Measurement, ...]
+    samples: tuple[Sample, ...] = ()
+    warnings: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """The result of one cell, a failure included.
+
+    Attributes:
+        cell: what was measured.
+        status: how it ended.
+        measurements: empty unless `status` is ok.
+        warnings: sentences a reader of the numbers must see.
+        error: one line saying why, unless `status` is ok.
+        provenance: what produced it: `{"harness", "commit", "versions", "device", "host", "subject", "task", "started",
+            "seconds"}`. Never a secret, never a user's path beyond the model source, never the environment.
+        schema: version of this layout.
+    """
+
+    cell: Cell
+    status: Status
+    measurements: tuple[Measurement, ...] = ()
+    warnings: tuple[str, ...] = ()
+    error: str = ""
+    provenance: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    schema: int = SCHEMA
+
+    def to_json(self) -> str:
+        """The record as JSON text, keys sorted, with a final newline."""
+        data = {"id": self.cell.id, **dataclasses.asdict(self)}
+        return json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> Record:
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ValueError: if the text is not a whole record of this schema, saying what is wrong with it.
+        """
+        try:
+            data: Any = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"not JSON ({error.msg} at line {error.lineno})") from None
+        if not isinstance(data, dict) or "cell" not in data or "schema" not in data:
+            raise ValueError("not a record of this project")
+        data = cast("dict[str, Any]", data)
+        if data["schema"] != SCHEMA:
+            raise ValueError(f"schema {data['schema']}, this version reads {SCHEMA}")
+        identity = data.pop("id", None)
+        try:
+            record = cls(
+                cell=Cell(**data.pop("cell")),
+                status=Status(data.pop("status")),
+                measurements=tuple(Measurement(**m) for m in data.pop("measurements")),
+                warnings=tuple(data.pop("warnings")),
+                **data,
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"not a whole record: {error}") from None
+        if identity != record.cell.id:
+            raise ValueError(f"its id {identity} does not match its content ({record.cell.id})")
+        return record
+
+
+Progress = Callable[[str, int, int], None]
+"""`progress(phase, done, total)`: called by workloads as they go; phases are words such as `scoring`, `generating`."""
+
+
+class Workload(Protocol):
+    """A task or a probe: anything that measures a loaded subject.
+
+    Workloads are frozen keyword-only dataclasses constructed from a YAML leaf; constructing one has no side effect and
+    imports neither torch nor lm-eval.
+    """
+
+    @property
+    def name(self) -> str:
+        """Label, unique in its config group."""
+        ...
+
+    def check(self) -> None:
+        """Looks at everything that can be known without weights (files, fields, names).
+
+        Raises:
+            ValueError: one line: what is wrong, where, what would be right.
+        """
+        ...
+
+    def forecast(self) -> dict[str, int] | None:
+        """`{"documents", "requests"}` where they can be known cheaply and offline, else None."""
+        ...
+
+    def run(self, subject: Any, progress: Progress) -> Outcome:
+        """Measures `subject` (a `harness.models.subject.Subject`)."""
+        ...
