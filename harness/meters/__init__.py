@@ -1,0 +1,4 @@
+"""Clock and memory: what a piece of work cost, in seconds and bytes.
+
+Layer: above `models`, below tasks and probes.
+"""
