@@ -1,0 +1,155 @@
+"""Cells -> records: what is done is skipped, the rest is measured in fresh processes, and a crash becomes a record.
+
+Layer: above `plan` and `worker`. It does not know the catalogue of workloads, models or methods. It keeps torch out of
+its own process: workers are forked from a server process that has the heavy imports behind it but no CUDA context and
+no thread pool, so that "fresh" costs no seconds.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Any, final
+
+from harness import provenance
+from harness.devices import Device
+from harness.records import Cell, Record, Status
+from harness.store import Store
+from harness.worker import Job, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from multiprocessing.process import BaseProcess
+
+    from harness.plan import Plan
+    from harness.progress import Display
+
+PRELOAD = ["harness.preload"]
+"""Imported once by the server that workers are forked from."""
+
+
+class StoreError(OSError):
+    """Results cannot be written: nothing that is measured could be kept, so the run ends."""
+
+
+def pending(plan: Plan) -> tuple[Cell, ...]:
+    """The cells of `plan` that still have to be measured.
+
+    Done are those with an `ok` or `unsupported` record and, where `plan.retry` is off, those with any record.
+    """
+    store = Store(plan.folder)
+    settled = {Status.OK, Status.UNSUPPORTED} if plan.retry else set(Status)
+    return tuple(c for c in plan.cells if (record := store.read(c)) is None or record.status not in settled)
+
+
+def execute(plan: Plan, display: Display) -> None:
+    """Measures the pending cells of `plan`. Failures are records, not exceptions.
+
+    Raises:
+        StoreError: records cannot be written.
+        KeyboardInterrupt: passed on after the worker was ended; finished cells are kept.
+    """
+    cells = pending(plan)
+    quality = tuple(c for c in cells if c.kind == "task")
+    groups = [quality] if quality else []
+    groups += [(c,) for c in cells if c.kind != "task"]
+    for group in groups:
+        _Group(plan=plan, display=display).measure(group)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class _Group:
+    """Cells that share one worker process."""
+
+    plan: Plan
+    display: Display
+
+    def measure(self, cells: Sequence[Cell]) -> None:
+        """Starts a worker; one that dies costs the cell it was at, and another one takes the rest."""
+        left = list(cells)
+        while left:
+            started, ended, how = self._work(left)
+            left = [c for c in left if c.id not in ended]
+            if not left:
+                return
+            # A worker that died while loading would die again: every cell left gets the record.
+            lost = [c for c in left if c.id == started] if started else left
+            for cell in lost:
+                self._lost(cell, how)
+            left = [c for c in left if c not in lost]
+
+    def _work(self, cells: Sequence[Cell]) -> tuple[str, set[str], str]:
+        """Runs one worker to its end: the cell it was at, the cells it finished, and how it ended."""
+        # A launcher's process may have a start method of its own (loky's), which our workers could not follow.
+        multiprocessing.set_start_method("forkserver", force=True)
+        multiprocessing.set_forkserver_preload(PRELOAD)
+        ours, theirs = multiprocessing.Pipe()
+        log = self.plan.folder / "logs" / f"{Store(self.plan.folder).record_path(cells[0]).stem}.log"
+        job = Job(
+            cells=tuple(cells), nodes=self.plan.nodes, folder=self.plan.folder, log=log, command=self.plan.command
+        )
+        self.display.phase(cells[0].title, "starting", done=0, total=0)
+        process = multiprocessing.Process(target=serve, args=(theirs, job), name=f"harness {cells[0].model}")
+        process.start()
+        theirs.close()
+        try:
+            return (*self._listen(ours, process, cells), _how_it_ended(process))
+        finally:
+            _end(process)
+            ours.close()
+
+    def _listen(self, ours: Any, process: BaseProcess, cells: Sequence[Cell]) -> tuple[str, set[str]]:
+        by_id = {c.id: c for c in cells}
+        started, ended = "", set[str]()
+        while True:
+            wait([ours, process.sentinel])
+            try:
+                message = ours.recv() if ours.poll() else None
+            except (EOFError, OSError):
+                message = None
+            if message is None:
+                process.join()
+                return started, ended
+            kind, *rest = message
+            if kind == "start":
+                started = rest[0]
+            elif kind == "phase":
+                self.display.phase(by_id[rest[0]].title, rest[1], done=rest[2], total=rest[3])
+            elif kind == "end":
+                ended.add(rest[0])
+                self._show_end(by_id[rest[0]], rest[1], rest[2])
+            else:
+                raise StoreError(f"cannot write to {self.plan.folder}: {rest[0]}")
+
+    def _show_end(self, cell: Cell, status: str, error: str) -> None:
+        self.display.finished(cell.title, status if not error else f"{status}: {error}")
+
+    def _lost(self, cell: Cell, how: str) -> None:
+        base = {**provenance.collect(Device.of(cell.spec["device"])), "command": list(self.plan.command)}
+        record = Record(cell=cell, status=Status.FAILED, error=how, provenance=base)
+        try:
+            Store(self.plan.folder).write(record)
+        except OSError as error:
+            raise StoreError(f"cannot write to {self.plan.folder}: {error.strerror}") from None
+        self._show_end(cell, record.status.value, how)
+
+
+def _how_it_ended(process: BaseProcess) -> str:
+    code = process.exitcode or 0
+    if code < 0:
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+        hint = ", as the system does when memory runs out" if name == "SIGKILL" else ""
+        return f"the worker process was ended by {name}{hint}"
+    return f"the worker process ended early with exit code {code}"
+
+
+def _end(process: BaseProcess) -> None:
+    if process.is_alive():
+        process.terminate()
+        process.join(timeout=5)
+    if process.is_alive():
+        process.kill()
+        process.join()

@@ -1,0 +1,205 @@
+"""Composed config -> cells. Pure: no torch, no lm-eval, well under a second.
+
+Layer: above workloads and models, which it knows only through the `_target_` strings in the data. Every specification
+is constructed and checked here, so that a typo dies before any weight is loaded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast, final
+
+from harness.config import ConfigError, construct, nearest
+from harness.devices import Device, DeviceChoice, cuda_devices
+from harness.provenance import scrub
+from harness.records import Cell
+
+KEYS = ("study", "results", "limit", "shots", "seed", "retry")
+GROUPS = ("model", "method", "task", "probe", "suite", "device", "report", "experiment", "local")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What one composed config asks for: the cells of one subject, and where their records go.
+
+    Attributes:
+        study: name of the study.
+        folder: `results/STUDY`.
+        cells: what to measure, quality cells first.
+        report: node of the report's settings.
+        retry: whether cells that failed or ran out of memory are tried again.
+        command: the overrides that composed it, for the record.
+        nodes: by cell id, what constructs the workload here: the cell's node with the paths of this machine.
+        launcher: class of Hydra's launcher, empty where it does not matter.
+    """
+
+    study: str
+    folder: Path
+    cells: tuple[Cell, ...]
+    report: Mapping[str, Any]
+    retry: bool
+    command: tuple[str, ...] = ()
+    nodes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    launcher: str = ""
+
+
+def plan(config: Mapping[str, Any], *, command: Sequence[str] = ()) -> Plan:
+    """The cells of one composed config.
+
+    Args:
+        config: plain data, interpolations resolved.
+        command: overrides that led to it.
+
+    Raises:
+        ConfigError: one line: what is wrong, where, what would be right.
+    """
+    _check_keys(config)
+    device: Device = _part(config, "device", DeviceChoice).resolve()
+    model, method = _model(config, device), _part(config, "method")
+    workloads = [*_workloads(config, "task"), *_workloads(config, "probe")]
+    if not workloads:
+        raise ConfigError(
+            "nothing to measure: name tasks or probes (task=[zoo-sentiment,zoo-story] probe=decode-small), "
+            "a suite (suite=zoo) or an experiment (experiment=quickstart); `harness list tasks` shows what there is"
+        )
+    if model.device_map == "auto" and device.kind == "cuda":
+        device = dataclasses.replace(device, count=len(cuda_devices()[0]))
+    _part(config, "report")
+    if not isinstance(config["retry"], bool):
+        raise ConfigError(f"retry={config['retry']!r} is not a valid value: true or false")
+    shared = {"model": node(model), "method": node(method), "device": device.node()}
+    cells: list[Cell] = []
+    nodes: dict[str, dict[str, Any]] = {}
+    for kind, workload in workloads:
+        made = node(workload)
+        cell = Cell(
+            model=model.name,
+            method=method.name,
+            workload=workload.name,
+            kind=kind,
+            seed=getattr(workload, "seed", 0),
+            spec={**shared, "workload": _without_folders(made)},
+        )
+        cells.append(cell)
+        nodes[cell.id] = made
+    return Plan(
+        study=_study(config),
+        folder=Path(str(config["results"])) / _study(config),
+        cells=tuple(cells),
+        report=dict(config["report"]),
+        retry=config["retry"],
+        command=tuple(scrub(o) for o in command),
+        nodes=nodes,
+    )
+
+
+def node(spec: Any) -> dict[str, Any]:
+    """A specification as it stands in a cell: every field but the prose, its class, and what its files hold.
+
+    A `fingerprint` says what the local files behind a name contain, so that edited data are measured again.
+    """
+    fields = {k: v for k, v in dataclasses.asdict(spec).items() if k != "about"}
+    target = f"{type(spec).__module__}.{type(spec).__qualname__}"
+    fingerprint = spec.fingerprint() if hasattr(spec, "fingerprint") else ""
+    return _plain({"_target_": target, **fields, **({"fingerprint": fingerprint} if fingerprint else {})})
+
+
+def build(spec: Mapping[str, Any], *, where: str) -> Any:
+    """The object behind a node that `node` made."""
+    return construct({k: v for k, v in spec.items() if k != "fingerprint"}, where=where)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in cast("Mapping[Any, Any]", value).items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in cast("Sequence[Any]", value)]
+    return value
+
+
+def _without_folders(value: Any) -> Any:
+    """A workload's node without this machine's folders: an absolute path keeps its name, the fingerprint says what.
+
+    Records hold no user's path beyond the model source given.
+    """
+    if isinstance(value, Mapping):
+        return {k: _without_folders(v) for k, v in cast("Mapping[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [_without_folders(v) for v in cast("list[Any]", value)]
+    if isinstance(value, str) and value.startswith(("/", "~")) and Path(value).expanduser().exists():
+        return Path(value).name
+    return value
+
+
+def _check_keys(config: Mapping[str, Any]) -> None:
+    known = {*KEYS, *GROUPS}
+    for key in config:
+        if key not in known:
+            raise ConfigError(f"unknown key {key!r} at the top of the config: {nearest(key, known)}")
+
+
+def _study(config: Mapping[str, Any]) -> str:
+    name = str(config["study"])
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+        raise ConfigError(f"study={name!r}: a name is up to 100 letters, digits, dots, dashes and underscores")
+    return name
+
+
+def _part(config: Mapping[str, Any], group: str, kind: type | None = None) -> Any:
+    data = config.get(group)
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"{group}: nothing is chosen; `harness list {group}s` shows what there is")
+    built = construct(cast("Mapping[str, Any]", data), where=group)
+    if kind is not None and not isinstance(built, kind):
+        raise ConfigError(f"{group}: _target_ must be {kind.__module__}.{kind.__qualname__}")
+    return built
+
+
+def _model(config: Mapping[str, Any], device: Device) -> Any:
+    spec = _part(config, "model")
+    if spec.dtype == "auto":
+        spec = dataclasses.replace(spec, dtype=device.auto_dtype)
+    device.check_dtype(spec.dtype, where=f"model.{spec.name}")
+    _check(spec, where=f"model {spec.name}")
+    return spec
+
+
+def _workloads(config: Mapping[str, Any], group: str) -> list[tuple[str, Any]]:
+    nodes = cast("Mapping[str, Mapping[str, Any]]", config.get(group) or {})
+    if "_target_" in nodes:
+        name = nodes.get("name", "NAME")
+        raise ConfigError(f"{group}: the config file of {name} must begin with the line `# @package {group}.{name}`")
+    built: list[tuple[str, Any]] = []
+    for name, data in nodes.items():
+        where = f"{group}.{name}"
+        if "_target_" not in data:
+            chosen = [n for n, d in nodes.items() if "_target_" in d]
+            raise ConfigError(f"{where}: no {group} of that name is chosen: {nearest(name, chosen)}")
+        workload = construct(_with_overrides(data, config, group), where=where)
+        _check(workload, where=where)
+        built.append((group, workload))
+    return built
+
+
+def _with_overrides(data: Mapping[str, Any], config: Mapping[str, Any], group: str) -> dict[str, Any]:
+    """A leaf under the top-level `limit`, `shots` and `seed`, where they are set; a smaller limit of its own stays."""
+    keys = ("shots", "seed") if group == "task" else ("seed",)
+    merged = {**data, **{k: config[k] for k in keys if config.get(k) is not None}}
+    limits = [v for v in (config.get("limit"), data.get("limit")) if v is not None]
+    if group == "task" and limits:
+        merged["limit"] = min(limits) if all(isinstance(v, int) for v in limits) else limits[0]
+    return merged
+
+
+def _check(spec: Any, *, where: str) -> None:
+    try:
+        spec.check()
+    except ConfigError as error:
+        raise ConfigError(str(error) if where in str(error) else f"{where}: {error}") from None
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}") from None

@@ -1,0 +1,212 @@
+"""The worker process: loads one subject, measures its cells, writes their records.
+
+Layer: below `execute`, above workloads and models. One fresh process per subject, and per cell for probes, so that
+memory figures mean something and a crash costs one cell. Here, and only here, exceptions of every kind are caught and
+turned into records.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import gc
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from harness import provenance
+from harness.devices import Device, slug
+from harness.plan import build
+from harness.records import Cell, Outcome, OutOfMemory, Record, Status, Unsupported
+from harness.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from multiprocessing.connection import Connection
+
+MESSAGE_SECONDS = 0.1
+"""Least time between two progress messages of one phase."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a worker is told: cells of one subject, what constructs their workloads, and where their records go."""
+
+    cells: tuple[Cell, ...]
+    nodes: Mapping[str, Mapping[str, Any]]
+    folder: Path
+    log: Path
+    command: tuple[str, ...]
+
+
+@final
+@dataclass(frozen=True)
+class _Reporter:
+    """Sends what happens to the parent process."""
+
+    connection: Connection
+
+    def __call__(self, kind: str, *rest: Any) -> None:
+        self.connection.send((kind, *rest))
+
+
+def serve(connection: Connection, job: Job) -> None:
+    """Entry point of the worker process. Everything it learns goes to the store and, in short, through `connection`.
+
+    Messages: `("start", id)`, `("phase", id, phase, done, total)`, `("end", id, status, error)`, `("store", error)`.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what it means.
+    threading.Thread(target=_die_with_parent, args=(connection,), daemon=True).start()
+    report = _Reporter(connection)
+    try:
+        with _output_to(job.log):
+            _measure_all(job, report)
+    except OSError as error:
+        report("store", provenance.scrub(str(error)))
+
+
+def _die_with_parent(connection: Connection) -> None:
+    """The parent never writes: a read that ends means that it is gone, and so must we be."""
+    with suppress(EOFError, OSError):
+        connection.recv()
+    os._exit(1)
+
+
+@contextmanager
+def alone(cell: Cell, report: Callable[..., None]) -> Iterator[None]:
+    """Keeps a probe's measuring apart from all other measuring of this user on the same devices of this machine.
+
+    Quality cells share the lock, a probe holds it alone: two runs, or a launcher with several jobs, never time each
+    other. The system frees the lock of a process that dies.
+    """
+    devices = os.environ.get("CUDA_VISIBLE_DEVICES", "all") if cell.spec["device"]["kind"] == "cuda" else "cpu"
+    path = Path(tempfile.gettempdir()) / f"harness-{os.getuid()}-{slug(devices)}.lock"
+    with path.open("a") as file:
+        kind = fcntl.LOCK_EX if cell.kind == "probe" else fcntl.LOCK_SH
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            report("phase", cell.id, "waiting for other measurements on this machine", 0, 0)
+            fcntl.flock(file, kind)
+        yield
+
+
+@contextmanager
+def _output_to(log: Path) -> Iterator[None]:
+    """Sends what libraries print, C++ ones included, to the study's log instead of through the progress bars."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        yield
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def _measure_all(job: Job, report: _Reporter) -> None:
+    store = Store(job.folder)
+    first = job.cells[0]
+    device = Device.of(first.spec["device"])
+    base = {**provenance.collect(device), "command": list(job.command)}
+    report("phase", first.id, "loading", 0, 0)
+    try:
+        subject = _load(first, device, report)
+    except Exception as error:  # noqa: BLE001 - a model that cannot be loaded is a record of each of its cells
+        for cell in job.cells:
+            _write(store, _failure(cell, error, base), report)
+        return
+    base["subject"] = dict(subject.facts)
+    for cell in job.cells:
+        report("start", cell.id)
+        if store.done(cell):  # Another run of the same study was faster.
+            report("end", cell.id, Status.OK.value, "")
+            continue
+        started, base["started"] = time.perf_counter(), provenance.now()
+        with alone(cell, report):
+            record, outcome = _measure(job, cell, subject, base=base, report=report)
+        seconds = {"seconds": round(time.perf_counter() - started, 3)}
+        record = dataclasses.replace(record, provenance={**record.provenance, **seconds})
+        _write(store, record, report, outcome)
+
+
+def _load(cell: Cell, device: Device, report: _Reporter) -> Any:
+    import torch
+
+    from harness.models.subject import load
+
+    torch.set_num_threads(device.threads)
+    spec = build(cell.spec["model"], where="model")
+    subject = load(spec, device, _throttled(cell, report))
+    return build(cell.spec["method"], where="method").adapt(subject)
+
+
+def _measure(
+    job: Job, cell: Cell, subject: Any, *, base: Mapping[str, Any], report: _Reporter
+) -> tuple[Record, Outcome | None]:
+    try:
+        workload = build(job.nodes[cell.id], where=cell.workload)
+        outcome = workload.run(subject, _throttled(cell, report))
+    except Exception as error:  # noqa: BLE001 - the one place where a failure becomes data
+        record = _failure(cell, error, base)
+    else:
+        record = Record(
+            cell=cell,
+            status=Status.OK,
+            measurements=outcome.measurements,
+            warnings=outcome.warnings,
+            provenance={**base, "task": dict(outcome.facts)},
+        )
+        return record, outcome
+    _free_memory()
+    return record, None
+
+
+def _free_memory() -> None:
+    """Gives back what a failed cell may still hold, so that the next one has the whole device."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _failure(cell: Cell, error: Exception, base: Mapping[str, Any]) -> Record:
+    """The record of a cell that could not be measured; the traceback goes to the log."""
+    traceback.print_exception(error)
+    out_of_memory = isinstance(error, (OutOfMemory, MemoryError)) or type(error).__name__ == "OutOfMemoryError"
+    status = Status.UNSUPPORTED if isinstance(error, Unsupported) else Status.OOM if out_of_memory else Status.FAILED
+    text = (
+        str(error) if isinstance(error, (ValueError, Unsupported, OutOfMemory)) else f"{type(error).__name__}: {error}"
+    )
+    return Record(cell=cell, status=status, error=provenance.scrub(text) or type(error).__name__, provenance=base)
+
+
+def _write(store: Store, record: Record, report: _Reporter, outcome: Outcome | None = None) -> None:
+    try:
+        store.write(record, outcome.samples if outcome else ())
+    except (TypeError, ValueError) as error:  # A value that no record can hold is that cell's failure.
+        record = _failure(record.cell, error, record.provenance)
+        store.write(record)
+    report("end", record.cell.id, record.status.value, record.error)
+
+
+def _throttled(cell: Cell, report: _Reporter) -> Any:
+    """A progress callback that sends at most ten messages a second: measuring does not wait for the terminal."""
+    last = {"time": 0.0, "phase": ""}
+
+    def progress(phase: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if phase != last["phase"] or done >= total or now - last["time"] >= MESSAGE_SECONDS:
+            last["time"], last["phase"] = now, phase
+            report("phase", cell.id, phase, done, total)
+
+    return progress
