@@ -1,0 +1,121 @@
+"""Names of entries and tasks: a label carries every setting that takes several values under it, and no other.
+
+Layer: above `frame`, below `derive`. Two measurements that were not set up alike never share both labels, so that what
+is ranked together was asked alike.
+"""
+
+# What stands in a frame has no static type:
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+ENTRY_FIELDS = ("dtype", "device", "quantisation", "attention", "weights", "revision")
+"""Columns of `cells` that are read back from the loaded model and belong to an entry's name where they vary."""
+
+TASK_FIELDS = ("shots", "limit", "seed")
+"""Settings of a workload that are named first."""
+
+LONG = 20
+"""Characters beyond which a setting is named by a digest instead of its text."""
+
+_FILES = ("source", "data.file", "data.train")
+_WORDS = {"fingerprint": "data", "_target_": "class"}
+
+
+def labelled(cells: pd.DataFrame) -> pd.DataFrame:
+    """Cells with the columns `entry` and `task`: names that carry just the settings that differ under one name."""
+    frame = cells.copy()
+    names = [m if a == "none" else f"{m} + {a}" for m, a in zip(frame["model"], frame["method"], strict=True)]
+    effective = frame[list(ENTRY_FIELDS)].astype(object)
+    first = _tails(names, effective.where(effective.notna(), "?"))
+    asked = _tails(_joined(names, first), _settings(frame["subject_spec"]))
+    frame["entry"] = _joined(names, [a + b for a, b in zip(first, asked, strict=True)])
+    workloads = [f"{kind} {name}" for kind, name in zip(frame["kind"], frame["workload"], strict=True)]
+    settings = _settings(frame["workload_spec"]).assign(seed=frame["seed"].astype(str).to_numpy())
+    order = [name for name in TASK_FIELDS if name in settings]
+    tails = _tails(workloads, settings[[*order, *sorted(set(settings) - set(order))]])
+    frame["task"] = _joined([str(name) for name in frame["workload"]], tails)
+    return frame
+
+
+def workload_spec(node: Mapping[str, Any]) -> str:
+    """What a workload's node asks for, flat, as JSON; where contents are known, names of files say nothing more."""
+    flat = {name: value for name, value in _flat(node).items() if name != "name"}
+    if isinstance(node.get("metrics"), Sequence):
+        flat["metrics"] = next(iter(node["metrics"]), None)
+    if flat.get("fingerprint"):
+        flat = {name: value for name, value in flat.items() if name not in _FILES}
+    return json.dumps(flat, sort_keys=True)
+
+
+def subject_spec(spec: Mapping[str, Any]) -> str:
+    """What was asked of model, method and device beyond what is read back from the loaded model, flat, as JSON."""
+    known = {*ENTRY_FIELDS, "name", "_target_", "fingerprint", "parameters", "family"}
+    model, method, device = (spec.get(part) for part in ("model", "method", "device"))
+    flat = {name: value for name, value in _flat(model).items() if name not in known}
+    flat |= {f"method.{name}": value for name, value in _flat(method).items() if name not in {"name", "_target_"}}
+    flat |= {name: value for name, value in _flat(device).items() if name in {"batch", "threads"}}
+    return json.dumps(flat, sort_keys=True)
+
+
+def _flat(node: object, *, above: str = "") -> dict[str, Any]:
+    """Nested mappings as one, with dotted keys."""
+    flat: dict[str, Any] = {}
+    for name, value in node.items() if isinstance(node, Mapping) else ():
+        flat |= _flat(value, above=f"{above}{name}.") if isinstance(value, Mapping) else {f"{above}{name}": value}
+    return flat
+
+
+def _settings(specs: pd.Series) -> pd.DataFrame:
+    """One column of texts per setting; a gap where a record knows no such setting, which tells nothing apart."""
+    rows = [{name: json.dumps(value) for name, value in json.loads(spec).items()} for spec in specs]
+    return pd.DataFrame(rows, index=range(len(rows)), dtype=object)
+
+
+def _tails(labels: Sequence[str], settings: pd.DataFrame) -> list[list[str]]:
+    """For every row the settings, in words, that take several values under its label."""
+    texts = settings.reset_index(drop=True)
+    groups = pd.Series(labels, dtype=object)
+    varying = {name: texts[name].groupby(groups).transform("nunique").to_numpy() > 1 for name in texts}
+    words = {name: _words(str(name), texts[name]) for name, flags in varying.items() if flags.any()}
+    return [[words[name][row] for name in words if varying[name][row]] for row in range(len(texts))]
+
+
+def _joined(names: Sequence[str], tails: Sequence[list[str]]) -> list[str]:
+    return [f"{name} ({', '.join(tail)})" if tail else name for name, tail in zip(names, tails, strict=True)]
+
+
+def _words(name: str, values: pd.Series) -> list[str]:
+    """A setting's values as they stand in a label."""
+    if name in ENTRY_FIELDS:
+        bare = name not in {"revision", "attention"}
+        return [str(value) if bare and value != "?" else f"{name} {value}" for value in values]
+    known = {value: "default" if value == "null" else _plain(value) for value in values.dropna().unique()}
+    if name == "limit":
+        known = {value: "all" if value == "null" else text for value, text in known.items()}
+    if name == "_target_":
+        known = {value: text.rpartition(".")[2] for value, text in known.items()}
+    if name == "fingerprint" or any(len(text) > LONG for text in known.values()):
+        known = _digests(known)
+    word = _WORDS.get(name, name.rpartition(".")[2])
+    return [f"{word} {known.get(value, '?')}" for value in values]
+
+
+def _plain(value: str) -> str:
+    return value.strip('"')
+
+
+def _digests(known: Mapping[str, str]) -> dict[str, str]:
+    """Digests in place of long texts, as short as tells them apart; of a fingerprint its own digits."""
+    full = {
+        value: text.removeprefix("sha256:") if text.startswith("sha256:") else hashlib.sha256(text.encode()).hexdigest()
+        for value, text in known.items()
+    }
+    length = next((n for n in (4, 8) if len({digits[:n] for digits in full.values()}) == len(full)), 64)
+    return {value: digits[:length] for value, digits in full.items()}

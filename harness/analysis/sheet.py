@@ -1,0 +1,146 @@
+"""A table as it is shown: cells with text, number and emphasis, and its Markdown, CSV and frame.
+
+Layer: beside `wording`. The page, the terminal, Markdown and CSV all draw the same `Table`, so that they cannot differ.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from dataclasses import dataclass
+from typing import final
+
+import pandas as pd
+
+from harness.analysis.wording import MISSING, plain
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column.
+
+    Attributes:
+        key: name in CSV and frames.
+        label: heading.
+        sub: second line of the heading: metric, unit.
+        group: heading that spans neighbouring columns of the same group.
+        numeric: whether its values are numbers, aligned right.
+    """
+
+    key: str
+    label: str
+    sub: str = ""
+    group: str = ""
+    numeric: bool = True
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Value:
+    """A cell.
+
+    Attributes:
+        text: what is read.
+        number: what is sorted and exported; None for text.
+        lo: lower end of the 95 % interval.
+        hi: upper end.
+        spread: half of the interval as text, as in `±2.1`.
+        best: whether no other value in the column is better and some are worse.
+        chance: whether the interval includes chance.
+        faint: whether there is no number here (missing, failed).
+        detail: longer text for a reader who points at it.
+    """
+
+    text: str
+    number: float | None = None
+    lo: float | None = None
+    hi: float | None = None
+    spread: str = ""
+    best: bool = False
+    chance: bool = False
+    faint: bool = False
+    detail: str = ""
+
+    @property
+    def line(self) -> str:
+        """Text and spread on one line, with a dagger where the interval includes chance."""
+        return f"{self.text} {self.spread}".strip() + ("†" if self.chance else "")
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows of values under columns.
+
+    Attributes:
+        name: file name and anchor.
+        title: what it shows.
+        columns: the first one names the row.
+        rows: best first.
+        foot: rows below a rule, such as chance.
+        notes: sentences under the table.
+    """
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Value, ...], ...]
+    foot: tuple[tuple[Value, ...], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def frame(self) -> pd.DataFrame:
+        """Numbers where there are numbers, with `_lo` and `_hi` beside what has an interval; else text."""
+        data: dict[str, list[float | str | None]] = {}
+        for index, column in enumerate(self.columns):
+            values = [row[index] for row in self.rows]
+            numeric = any(value.number is not None for value in values)
+            data[column.key] = [value.number if numeric else value.text for value in values]
+            if any(value.lo is not None for value in values):
+                data[f"{column.key}_lo"] = [value.lo for value in values]
+                data[f"{column.key}_hi"] = [value.hi for value in values]
+        return pd.DataFrame(data)
+
+    def csv(self) -> str:
+        """The frame as CSV; empty where there is no number."""
+        frame = self.frame()
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(frame.columns)
+        for row in frame.itertuples(index=False, name=None):
+            writer.writerow(["" if isinstance(v, float) and math.isnan(v) else v for v in row])
+        return text.getvalue()
+
+    def markdown(self) -> str:
+        """The table in GitHub's Markdown, notes below it."""
+        lines = [_line([f"{escape(c.label)}{f' ({escape(c.sub)})' if c.sub else ''}" for c in self.columns])]
+        lines.append(_line(["---:" if c.numeric else "---" for c in self.columns]))
+        lines += [_line([_emphasised(value) for value in row]) for row in (*self.rows, *self.foot)]
+        notes = [f"\n{' '.join(escape(note) for note in self.notes)}"] if self.notes else []
+        return "\n".join([*lines, *notes]) + "\n"
+
+
+def text(value: str | None, *, detail: str = "") -> Value:
+    """A cell of text; a dash where there is none."""
+    return Value(text=plain(value), detail=detail) if value else Value(text=MISSING, faint=True, detail=detail)
+
+
+def escape(value: str) -> str:
+    """Text that Markdown and the HTML inside it leave alone.
+
+    >>> escape("<script>")
+    '&lt;script&gt;'
+    """
+    line = plain(value).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for mark in "|*`[]":
+        line = line.replace(mark, f"\\{mark}")
+    return line
+
+
+def _emphasised(value: Value) -> str:
+    return f"**{escape(value.line)}**" if value.best else escape(value.line)
+
+
+def _line(values: list[str]) -> str:
+    return f"| {' | '.join(values)} |"

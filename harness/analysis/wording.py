@@ -1,0 +1,156 @@
+"""How numbers and names are written: one place, so that the terminal, the page and the figures agree.
+
+Layer: beside `stats`; pure functions from numbers to text.
+"""
+
+# ruff: noqa: PLR2004 - small counts and thresholds are clearer as they are
+from __future__ import annotations
+
+import math
+import re
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+MISSING = "—"
+"""What stands where nothing was measured; the reason stands in a note."""
+
+METRICS: Mapping[str, str] = MappingProxyType({
+    "acc": "accuracy", "acc_norm": "accuracy (length-normalised)", "exact_match": "exact match", "f1": "F1",
+    "bleu": "BLEU", "chrf": "chrF", "rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L",
+    "bits_per_byte": "bits per byte", "byte_perplexity": "perplexity per byte",
+    "word_perplexity": "perplexity per word",
+    "perplexity": "perplexity", "balanced_accuracy": "balanced accuracy", "precision_macro": "precision",
+    "recall_macro": "recall", "f1_macro": "F1", "mcc": "MCC", "majority_share": "largest share of one answer",
+    "decode_tok_s": "decode", "prefill_tok_s": "prefill", "ttft": "time to first token", "itl": "time between tokens",
+    "e2e": "whole request", "peak_device_bytes": "peak memory, device", "peak_host_bytes": "peak memory, host",
+    "weights_bytes": "weights", "kv_bytes": "key-value cache", "throughput": "throughput", "seconds": "wall time",
+})  # fmt: skip
+"""Words for metrics; a metric that is not listed goes by its own name."""
+
+STATUSES: Mapping[str, str] = MappingProxyType({"oom": "OOM", "failed": "failed", "unsupported": "unsupported"})
+"""What stands in the place of a number that could not be had."""
+
+_SCALES = {"B": ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B")),
+           "s": ((60, "min"), (1, "s"), (1e-3, "ms"), (1e-6, "µs"))}  # fmt: skip
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]+")
+
+
+def metric(name: str) -> str:
+    """Words for a metric.
+
+    >>> metric("acc")
+    'accuracy'
+    """
+    return METRICS.get(name, name.replace("_", " "))
+
+
+def plain(text: str) -> str:
+    """Text on one line, without control characters and marks that reorder text."""
+    return " ".join(_CONTROL.sub(" ", text).split())
+
+
+def short(text: str, width: int = 28) -> str:
+    """One line of at most `width` characters, cut in the middle: names differ at their ends.
+
+    >>> short("EleutherAI/pythia-1.4b-deduped-v0", 20)
+    'EleutherAI…eduped-v0'
+    """
+    line = plain(text)
+    if len(line) <= width:
+        return line
+    return f"{line[: width // 2]}…{line[len(line) - (width - width // 2 - 1) :]}"
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """A number with that many significant digits, thousands separated, never in powers of ten below 1e15.
+
+    >>> significant(12345.6), significant(0.01234)
+    ('12,346', '0.0123')
+    """
+    if value == 0 or not math.isfinite(value):
+        return "0"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{min(decimals, 9)}f}"
+
+
+def percent(value: float) -> str:
+    """A fraction as per cent with one decimal, without the sign.
+
+    >>> percent(0.7125)
+    '71.2'
+    """
+    return f"{100 * value:.1f}"
+
+
+def scaled(value: float, unit: str) -> str:
+    """A number with a unit of a size fit to read.
+
+    >>> scaled(3 * 2**29, "B"), scaled(0.0123, "s")
+    ('1.50 GiB', '12.3 ms')
+    """
+    if unit not in _SCALES:
+        return f"{significant(value)} {unit}".removesuffix(" 1")
+    factor, name = next((s for s in _SCALES[unit] if abs(value) >= s[0]), _SCALES[unit][-1])
+    return f"{significant(value / factor)} {name}"
+
+
+def tick(value: float, unit: str) -> str:
+    """A number for an axis: scaled, without zeros that say nothing.
+
+    >>> tick(0.015, "s"), tick(1_000_000, "params"), tick(2000, "tok/s")
+    ('15 ms', '1M', '2,000')
+    """
+    words = count(round(value)) if unit == "params" else scaled(value, unit) if unit in _SCALES else significant(value)
+    return re.sub(r"\.(\d*?)0+(?!\d)", lambda found: f".{found[1]}" if found[1] else "", words)
+
+
+def factor(value: float, unit: str) -> float:
+    """What a number of that size is divided by before it is written."""
+    return next((s[0] for s in _SCALES.get(unit, ()) if abs(value) >= s[0]), 1)
+
+
+def spread(value: float, half: float, unit: str) -> str:
+    """Half of an interval, at the scale and with the decimals of the value it stands beside.
+
+    >>> spread(0.0123, 0.00044, "s"), spread(1.874, 0.0615, "bit/B")
+    ('±0.4', '±0.06')
+    """
+    scale = factor(value, unit)
+    digits = significant((value or half) / scale).partition(".")[2]
+    return f"±{half / scale:,.{len(digits)}f}"
+
+
+def count(value: int) -> str:
+    """A count of parameters as people say it.
+
+    >>> count(124_439_808), count(950)
+    ('124M', '950')
+    """
+    for factor, name in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k")):
+        if value >= factor:
+            return f"{significant(value / factor)}{name}"
+    return str(value)
+
+
+def listing(names: Sequence[str], *, most: int = 6) -> str:
+    """Names as a phrase; long lists are cut and counted.
+
+    >>> listing(["a", "b", "c"])
+    'a, b and c'
+    """
+    shown = [short(name, 40) for name in names]
+    if len(shown) > most:
+        return f"{', '.join(shown[: most - 1])} and {len(shown) - most + 1} more"
+    return " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else "".join(shown)
+
+
+def p_value(p: float) -> str:
+    """A p-value as people write it.
+
+    >>> p_value(0.0004), p_value(0.0312)
+    ('< 0.001', '0.031')
+    """
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -1,0 +1,42 @@
+"""Studies for the tests of the reading half."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+DATA = Path(__file__).parents[1] / "data"
+
+
+def _load() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("synthetic_records", DATA / "synthetic.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def synthetic() -> ModuleType:
+    """The module that writes synthetic records."""
+    return _load()
+
+
+@pytest.fixture(scope="session")
+def study(synthetic: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six models, seven tasks, a probe, one failed cell, one that ran out of memory, two files that are no records."""
+    return synthetic.build(tmp_path_factory.mktemp("results") / "quickstart")
+
+
+@pytest.fixture(scope="session")
+def small(synthetic: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three models on few documents: what the golden files are made from."""
+    folder = tmp_path_factory.mktemp("results") / "golden"
+    return synthetic.build(folder, documents=60, models=("mini-gpt2-s", "mini-gptj", "mini-gpt2-l"))
