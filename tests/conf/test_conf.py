@@ -1,0 +1,48 @@
+"""Configs are code: each composes, constructs, and says what it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from harness.catalogue import describe, options
+from harness.compose import plans, rewrite
+from harness.config import construct
+
+LEAVES = ("model", "method", "task", "probe", "device", "report")
+CONF = Path(__file__).resolve().parents[2] / "conf"
+
+
+@pytest.mark.parametrize("group", LEAVES)
+def test_every_leaf_constructs(group: str) -> None:
+    """Each leaf is a valid dataclass under its file's name, lives in its own package, and says what it is."""
+    abouts = {entry["name"]: entry["about"] for entry in describe(group)}
+    for name in options(group):
+        text = (CONF / group / f"{name}.yaml").read_text(encoding="utf-8")
+        package = f"{group}.{name}" if group in ("task", "probe") else group
+        assert text.startswith(f"# @package {package}\n"), name
+        built = construct(yaml.safe_load(text), where=f"{group}.{name}")
+        assert built.name == name
+        assert abouts[name], name
+
+
+@pytest.mark.parametrize("experiment", [e for e in options("experiment") if e not in ("none", "real_small")])
+def test_every_experiment_composes(experiment: str) -> None:
+    """Each experiment plans at least two cells in a study that bears its name."""
+    found = plans(rewrite([f"experiment={experiment}"]))
+    assert {p.study for p in found} == {experiment}
+    assert sum(len(p.cells) for p in found) >= 2
+
+
+@pytest.mark.parametrize("suite", [s for s in options("suite") if s != "none"])
+def test_every_suite_composes(suite: str) -> None:
+    """Each suite names at least two tasks that exist."""
+    (found,) = plans(rewrite([f"suite={suite}", "model=mini-gpt2-s"]))
+    assert len(found.cells) >= 2
+
+
+def test_suites_and_experiments_say_what_they_are() -> None:
+    """`harness list suites` has a line of prose for each."""
+    assert all(entry["about"] for group in ("suite", "experiment") for entry in describe(group))
