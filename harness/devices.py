@@ -90,7 +90,7 @@ class DeviceChoice:
         kind: `auto` takes CUDA where torch can use it, else the CPU.
         name: name of the config.
         about: one line for `harness list devices`.
-        threads: CPU threads; None means all physical cores this process may use.
+        threads: CPU threads; None means OMP_NUM_THREADS where it is set, else all physical cores this process may use.
         batch: rows per batch to start with; None means 16 on CPU and 64 on CUDA.
     """
 
@@ -114,7 +114,8 @@ class DeviceChoice:
         Raises:
             ConfigError: CUDA is asked for and cannot be used, saying why.
         """
-        threads = self.threads or cpu_count()
+        said = os.environ.get("OMP_NUM_THREADS", "")
+        threads = self.threads or (int(said) if said.isdigit() and int(said) else cpu_count())
         if self.kind != "cpu":
             gpus, reason = cuda_devices()
             if gpus:

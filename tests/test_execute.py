@@ -20,6 +20,7 @@ from harness.zoo import folder
 if TYPE_CHECKING:
     from conftest import Command
 
+SMALL = ("run", "model=mini-gpt2-s", "task=zoo-story,zoo-list,zoo-topic", "limit=16", "study=s")
 STUDY = ("run", "-m", "model=mini-gpt2-s,mini-gptneo", "task=zoo-story,zoo-list", "limit=16", "study=s")
 CELLS = 4
 
@@ -161,7 +162,7 @@ def test_failures_can_be_kept(harness: Command, tmp_path: Path) -> None:
 
 def test_a_killed_worker_is_a_record(tmp_path: Path) -> None:
     """When the system kills the worker, its cell says so, the run goes on, and running again repairs it."""
-    arguments = ("run", "model=mini-gpt2-s", "task=zoo-story,zoo-list", "study=s")
+    arguments = ("run", "model=mini-gpt2-s", "task=zoo-story,zoo-list", "limit=16", "study=s")
     process = _start(tmp_path, *arguments)
     deadline = time.monotonic() + 120
     while not (workers := _workers(process.pid)) and process.poll() is None and time.monotonic() < deadline:
@@ -230,7 +231,7 @@ def _survives(tmp_path: Path, harness: Command, arguments: tuple[str, ...], *, k
 
 def test_sigkill_loses_no_finished_cell(tmp_path: Path, harness: Command) -> None:
     """Killed at three random moments and run again, a study ends in the numbers of an undisturbed one."""
-    _survives(tmp_path, harness, STUDY, kills=3, longest=8.0)
+    _survives(tmp_path, harness, SMALL, kills=3, longest=6.0)
 
 
 @pytest.mark.slow
@@ -286,7 +287,7 @@ def test_a_full_disk_ends_the_run_and_loses_nothing(harness: Command, tmp_path: 
 
 def test_foreign_files_among_the_records_are_named_and_left(harness: Command, tmp_path: Path) -> None:
     """A half-written record and a stray file appear in the output, stay where they are, and do no harm."""
-    assert harness(*STUDY).returncode == 0
+    assert harness(*SMALL).returncode == 0
     one = next((tmp_path / "results/s/records").rglob("*.json"))
     half = one.with_name("half.json")
     half.write_text(one.read_text(encoding="utf-8")[:100])
