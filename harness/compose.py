@@ -167,7 +167,7 @@ def plan_of(config: DictConfig) -> Plan:
 
 def _plan(config: DictConfig, overrides: Iterable[str]) -> Plan:
     data = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    said = [o for o in overrides if not re.match(r"\+*(results|dry_run|hydra)\b", o)]
+    said = [o for o in overrides if not re.match(r"\+*(results|hydra)\b", o)]
     return plan(data, command=said)  # pyright: ignore[reportArgumentType]
 
 

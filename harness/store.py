@@ -55,9 +55,13 @@ class Store:
     def write(self, record: Record, samples: Sequence[Sample] = ()) -> None:
         """Writes samples, then the record, each atomically.
 
+        A failure never replaces a result: of two runs at once, the one that ran out of memory may end last.
+
         Raises:
             OSError: the folder cannot be written, or the disk is full; nothing half-written is left behind.
         """
+        if record.status is not Status.OK and self.done(record.cell):
+            return
         if samples:
             write_atomic(self.samples_path(record.cell), parquet.to_parquet(samples))
         write_atomic(self.record_path(record.cell), record.to_json().encode())

@@ -72,6 +72,15 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     assert [p.name for p in target.iterdir()] == ["x.json"]
 
 
+def test_a_failure_never_replaces_a_result(tmp_path: Path) -> None:
+    """When a second run of the same study fails at a cell that the first one finished, the result stays."""
+    store = Store(tmp_path)
+    store.write(_record(_cell(), Status.FAILED))
+    store.write(_record(_cell(), Status.OK))
+    store.write(_record(_cell(), Status.OOM))
+    assert store.read(_cell()) == _record(_cell(), Status.OK)
+
+
 def test_only_ok_is_done(tmp_path: Path) -> None:
     """A failed record does not count as done."""
     store = Store(tmp_path)

@@ -175,11 +175,6 @@ def test_random_weights_follow_the_seed(attempt, architectures, tokenizer_folder
 
 def test_random_weights_take_the_zoo_tokenizer(attempt, architectures):
     """With no tokenizer named, that of the zoo is used, and the facts say so."""
-    from harness import zoo
-    from harness.models.sources import has_tokenizer
-
-    if not has_tokenizer(zoo.folder("mini-gpt2-m")):
-        pytest.skip("the zoo is not trained yet: make zoo")
     fields = {"source": "org/name", "weights": "random"}
     subject = attempt(**fields, architecture={**architectures["gpt2"], "vocab_size": 2000})
     assert subject.facts["tokenizer"].startswith("zoo:mini-gpt2-m (")
