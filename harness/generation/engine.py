@@ -1,4 +1,4 @@
-"""Prompts -> answers, in batches of like requests, longest prompt first.
+"""Prompts -> answers: rows of any length and options decoded together, each slot refilled when its row is finished.
 
 Layer: torch. Equal to lm-eval's own Hugging Face backend in the text of every answer at batch 1; unlike there, a row
 does not depend on the rows beside it.
@@ -6,101 +6,101 @@ does not depend on the rows beside it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, final
+from contextlib import nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from harness.generation.decoder import Decoder
-from harness.generation.sampling import choose, stream
-from harness.generation.stops import Stops
+import torch
+
+from harness.forward import kernels
+from harness.forward.body import Body
+from harness.generation import batches
+from harness.generation.flight import Flight
+from harness.generation.ledger import Ledger
+from harness.generation.parity import Parity
+from harness.generation.prompts import Generation, Journal, Prompt, Reply
+from harness.generation.rows import Row, ends
+from harness.generation.slots import obstacle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from harness.generation.budget import Budget
-    from harness.generation.options import Options
     from harness.records import Progress
 
+    Make = Callable[[Prompt], Row]
 
-@final
-@dataclass(frozen=True, kw_only=True)
-class Prompt:
-    """A prompt as tokens, with the options it is decoded by.
-
-    Attributes:
-        tokens: at least one token.
-        options: its `new` fits into the model's context together with `tokens`.
-        draw: which of several draws of the same prompt this is.
-    """
-
-    tokens: tuple[int, ...]
-    options: Options
-    draw: int = 0
+__all__ = ["Generation", "Journal", "Prompt", "Reply", "generate"]
 
 
-@final
-@dataclass(frozen=True, kw_only=True)
-class Reply:
-    """Generated text and the number of tokens it took, with the stop string's or end token's."""
-
-    text: str
-    tokens: int
-
-
-def generate(model: Any, tokenizer: Any, prompts: Sequence[Prompt], budget: Budget, progress: Progress) -> list[Reply]:
+def generate(  # noqa: PLR0913 - what decodes, what is decoded, within what; and who takes notes
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[Prompt],
+    budget: Budget,
+    progress: Progress,
+    *,
+    journal: Journal | None = None,
+    account: Generation | None = None,
+    fast: bool = True,
+) -> list[Reply]:
     """A reply to each prompt, in order. Equal prompts that are decoded greedily are computed once.
 
-    Progress counts tokens, since one batch may take minutes; the total is what the replies may take at most.
+    Progress counts tokens, since one reply may take minutes; the total is what the replies may take at most. When
+    memory runs out, finished replies are kept and the others start again in fewer slots.
+
+    Args:
+        model: a causal language model of transformers, in eval mode.
+        tokenizer: its tokenizer.
+        prompts: what to reply to.
+        budget: rows and tokens at a time; counts the tokens computed.
+        progress: listener.
+        journal: replies it knows are not computed; each new one is added at once.
+        account: notes how replies were computed. Where it holds a comparison with the model, none is made again.
+        fast: whether `harness.forward.kernels.fast` is used.
 
     Raises:
         OutOfMemory: if one row does not fit.
         ValueError: if the model's logits are not numbers.
     """
-    waiting = sorted(set(prompts), key=lambda p: (repr(p.options), -len(p.tokens), p.tokens, p.draw))
-    done, total = 0, sum(p.options.new for p in waiting)
-    replies: dict[Prompt, Reply] = {}
-    while waiting:
-        options = waiting[0].options
-        rows = budget.fit(len(waiting[0].tokens) + options.new)
-        batch = [prompt for prompt in waiting[:rows] if prompt.options == options]
-
-        def step(tokens: int, *, before: int = done) -> None:
-            progress("generating tokens", before + tokens, total)
-
-        found = budget.attempt(lambda batch=batch, step=step: _decode(model, tokenizer, batch, step), rows=len(batch))
-        if found is None:
-            continue
-        del waiting[: len(batch)]
-        replies |= dict(zip(batch, found, strict=True))
-        # The last token of a reply is never read.
-        budget.computed += sum(len(p.tokens) + reply.tokens - 1 for p, reply in zip(batch, found, strict=True))
-        done += options.new * len(batch)
-        progress("generating tokens", done, total)
-    return [replies[prompt] for prompt in prompts]
+    ledger = Ledger(prompts, budget, progress=progress, journal=journal)
+    account = Generation() if account is None else account
+    if not account.path:
+        account.reason = obstacle(model)
+    make = partial(Row, tokenizer=tokenizer, ends=ends(model, tokenizer))
+    with kernels.fast(model) if fast else nullcontext(), torch.inference_mode():
+        if not account.reason:
+            account.path = "slots"
+            _in_slots(model, ledger, make=make, budget=budget, account=account)
+        if ledger.waiting():
+            account.path = "batches" if batches.cached(model) else "plain"
+            _in_batches(model, ledger, make=make, budget=budget, account=account)
+    return [ledger.reply(prompt) for prompt in prompts]
 
 
-def _decode(model: Any, tokenizer: Any, batch: Sequence[Prompt], progress: Callable[[int], None]) -> list[Reply]:
-    options = batch[0].options
-    stops = Stops(tokenizer, until=options.until, ends=ends(model, tokenizer))
-    streams = [stream(p.tokens, seed=options.seed, draw=p.draw) for p in batch]
-    rows: list[list[int]] = [[] for _ in batch]
-    open_rows = set(range(len(batch)))
-    decoder = Decoder(model, [p.tokens for p in batch])
-    logits = decoder.prefill()
-    for step in range(options.new):
-        progress(step * len(batch))
-        tokens = choose(logits, options, streams)
-        for i in sorted(open_rows):
-            rows[i].append(int(tokens[i]))
-            if stops.finished(rows[i]):
-                open_rows.discard(i)
-        if not open_rows or step + 1 == options.new:
-            break
-        logits = decoder.step(tokens.to(model.device))
-    return [Reply(text=stops.text(row), tokens=len(row)) for row in rows]
+def _in_slots(model: Any, ledger: Ledger, *, make: Make, budget: Budget, account: Generation) -> None:
+    """Replies to all that waits, unless the first tokens differ from the model's own; then to nothing."""
+    body = Body(model)
+    while waiting := ledger.waiting():
+        rows = min(len(waiting), budget.fit(max(len(p.tokens) + p.options.new for p in waiting)))
+        parity = Parity(model) if account.difference is None else None
+
+        def fly(rows: int = rows, parity: Parity | None = parity) -> None:
+            Flight(body, ledger, make=make, slots=rows, account=account).run(parity)
+
+        budget.attempt(fly, rows=rows)
+        if parity is not None and parity.difference is not None:
+            account.difference = parity.difference
+            if not parity.agrees:
+                account.reason = f"slots differ from the model by {parity.difference:.2g}"
+                return
 
 
-def ends(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Tokens that end an answer: the tokenizer's, and those of the model's generation config."""
-    configured = getattr(getattr(model, "generation_config", None), "eos_token_id", None)
-    listed = configured if isinstance(configured, list) else [configured]
-    return frozenset(token for token in [*listed, tokenizer.eos_token_id] if token is not None)
+def _in_batches(model: Any, ledger: Ledger, *, make: Make, budget: Budget, account: Generation) -> None:
+    while waiting := ledger.waiting():
+        batch = waiting[: budget.fit(max(len(p.tokens) + p.options.new for p in waiting))]
+
+        def decode(batch: list[Prompt] = batch) -> None:
+            batches.decode(model, [make(prompt) for prompt in batch], ledger=ledger, account=account)
+
+        budget.attempt(decode, rows=len(batch))

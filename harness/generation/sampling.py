@@ -6,6 +6,7 @@ Layer: torch.
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from harness.generation.options import Options
+
+NOT_A_NUMBER = -1
+"""Stands for the token of a row whose logits are not numbers."""
 
 
 def stream(prompt: Sequence[int], *, seed: int, draw: int) -> torch.Generator:
@@ -28,19 +32,33 @@ def stream(prompt: Sequence[int], *, seed: int, draw: int) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
-def choose(logits: Tensor, options: Options, streams: Sequence[torch.Generator]) -> Tensor:
-    """Token ids `[rows]` on the host, from logits `[rows, vocabulary]`.
+def choose(logits: Tensor, options: Sequence[Options], streams: Sequence[torch.Generator]) -> list[int]:
+    """Token of each row, from logits `[rows, vocabulary]` and each row's options; `NOT_A_NUMBER` where there is none.
 
-    Raises:
-        ValueError: if a logit is not a number.
+    A draw takes one number from the row's stream, on the host, and looks it up in the cumulative probabilities where
+    the logits are: one number per row goes to the device and one token comes back. Devices differ in a draw only where
+    their rounding moves a boundary across the number.
     """
-    if bool(logits.isnan().any()):
-        raise ValueError("generation: the model's logits are not numbers; its weights or its dtype are at fault")
-    if options.temperature == 0:
-        return logits.argmax(-1).cpu()
-    probabilities = _narrowed(logits.float().cpu() / options.temperature, options).softmax(-1)
-    drawn = [torch.multinomial(p, 1, generator=g) for p, g in zip(probabilities, streams, strict=True)]
-    return torch.cat(drawn)
+    # The maximum of a row is NaN if any of it is, so that one pass finds the token and the fault.
+    best = logits.max(-1)
+    tokens = best.indices.masked_fill(~best.values.isfinite(), NOT_A_NUMBER)
+    kinds: defaultdict[tuple[float, int, float], list[int]] = defaultdict(list)
+    for row, wanted in enumerate(options):
+        if wanted.temperature > 0:
+            kinds[wanted.temperature, wanted.top_k, wanted.top_p].append(row)
+    for rows in kinds.values():
+        at = torch.tensor(rows, device=logits.device)
+        drawn = _draw(logits[at].float(), options[rows[0]], [streams[row] for row in rows])
+        tokens[at] = torch.where(tokens[at] == NOT_A_NUMBER, NOT_A_NUMBER, drawn)
+    return tokens.tolist()
+
+
+def _draw(logits: Tensor, options: Options, streams: Sequence[torch.Generator]) -> Tensor:
+    probabilities = _narrowed(logits / options.temperature, options).softmax(-1, dtype=torch.float64)
+    numbers = torch.cat([torch.rand(1, generator=g, dtype=torch.float64) for g in streams]).to(logits.device)
+    below = probabilities.cumsum(-1)
+    found = torch.searchsorted(below, (numbers[:, None] * below[:, -1:]), right=True)[:, 0]
+    return found.clamp(max=logits.shape[-1] - 1)
 
 
 def _narrowed(logits: Tensor, options: Options) -> Tensor:

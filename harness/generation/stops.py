@@ -11,16 +11,23 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _SLACK = 4
+_UNFINISHED = "\ufffd"
 
 
 @final
 class Stops:
-    """Stop strings and end tokens of one batch.
+    """Stop strings and end tokens of a row.
 
     Stopping is only a matter of cost: the text is cut at the first stop string however many tokens follow. A stop
-    string is looked for in the text of the last tokens, as many as it has bytes and a few more, since it may begin in
-    the middle of one token and a token has at least one byte; then confirmed on the whole text, since a cut through
-    a multi-byte character can look like another.
+    string has at most as many tokens as bytes, since a token has at least one. So the text of as many last tokens is
+    searched, and of a few more: back to a place where no character was cut in two, as long as there is one near, since
+    some tokenizers lose a whole run of bytes to one broken character. What is found is confirmed on the whole text.
+    Each token costs the same, however long the row is.
+
+    Args:
+        tokenizer: turns tokens into text.
+        until: stop strings, none of them empty.
+        ends: tokens that end a row.
     """
 
     def __init__(self, tokenizer: Any, *, until: Sequence[str], ends: frozenset[int]) -> None:
@@ -28,14 +35,18 @@ class Stops:
         self._until = tuple(until)
         self._ends = ends
         self._window = max((len(stop.encode()) for stop in until), default=0) + _SLACK
+        self._whole = [0]
 
     def finished(self, tokens: Sequence[int]) -> bool:
-        """Whether nothing after `tokens` can change the text."""
+        """Whether nothing after `tokens` can change the text. Is asked after each token of one row, in order."""
         if tokens[-1] in self._ends:
             return True
-        if not self._until or not self._hit(tokens[-self._window :]):
+        if not self._until:
             return False
-        return self._hit(tokens)
+        tail = self._decode(tokens[self._begin(len(tokens)) :])
+        if not tail.endswith(_UNFINISHED):
+            self._whole.append(len(tokens))
+        return self._hit(tail) and self._hit(self._decode(tokens))
 
     def text(self, tokens: Sequence[int]) -> str:
         """Text of `tokens` without special tokens, up to the first stop string.
@@ -47,6 +58,15 @@ class Stops:
             text = text.split(stop)[0]
         return text
 
-    def _hit(self, tokens: Sequence[int]) -> bool:
-        text = self._tokenizer.decode(tokens, skip_special_tokens=False)
+    def _begin(self, count: int) -> int:
+        """Where the searched tokens begin: at the last whole character before the window, unless that is far."""
+        latest = count - self._window
+        while len(self._whole) > 1 and self._whole[1] <= latest:
+            del self._whole[0]
+        return max(self._whole[0], latest - 4 * self._window)
+
+    def _decode(self, tokens: Sequence[int]) -> str:
+        return self._tokenizer.decode(tokens, skip_special_tokens=False)
+
+    def _hit(self, text: str) -> bool:
         return any(stop in text for stop in self._until)

@@ -9,7 +9,6 @@ from lm_eval.models.huggingface import HFLM
 
 from harness.generation.budget import Budget, is_out_of_memory
 from harness.generation.decoder import Decoder
-from harness.generation.engine import Prompt, generate
 from harness.generation.options import Options, parse
 from harness.records import OutOfMemory
 from harness.scoring.lm import HarnessLM
@@ -129,34 +128,6 @@ def test_top_k_of_one_is_greedy(tiny):
         tiny.quiet,
     )
     assert narrow.text == greedy.text
-
-
-class Narrow(torch.nn.Module):
-    """The real model, on a device that holds two rows: more raise the error that torch raises."""
-
-    def __init__(self, model):
-        super().__init__()
-        self.inner, self.config, self.device, self.tried = model, model.config, model.device, []
-
-    def forward(self, input_ids, attention_mask, position_ids, **kwargs):
-        """Counts the rows of each call and refuses too many."""
-        self.tried.append(len(input_ids))
-        if len(input_ids) > 2:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
-        return self.inner(input_ids=input_ids, attention_mask=attention_mask, position_ids=position_ids, **kwargs)
-
-
-def test_a_batch_that_does_not_fit_is_halved(tiny):
-    """Texts are those of the undisturbed model, and progress ends at the total."""
-    prompts = [Prompt(tokens=tuple(row), options=Options(new=6)) for row in (*ROWS, ROWS[0])]
-    narrow, budget, seen = Narrow(tiny.model("opt")), Budget(rows=4, tokens=1000), []
-    actual = generate(narrow, tiny.tokenizer(), prompts, budget, lambda *event: seen.append(event))
-    expected = generate(tiny.model("opt"), tiny.tokenizer(), prompts, Budget(rows=1, tokens=99), tiny.quiet)
-    assert actual == expected
-    assert budget.rows == 2
-    assert narrow.tried[0] == 4
-    # The fifth prompt equals the first and is decoded once: four rows of six tokens at most.
-    assert seen[-1] == ("generating tokens", 24, 24)
 
 
 def test_weights_that_are_not_numbers_are_refused(tiny):
