@@ -1,152 +1,155 @@
-"""Requests -> log-likelihoods: right-padded batches, distinct rows computed once, the head on scored positions only.
+"""Requests -> log-likelihoods by one layout: plan, run pass after pass, hand over what is answered.
 
-Layer: torch, no lm_eval. A faster engine replaces `score` and keeps its contract: requests in, (sum, greedy) out,
-in order.
-
-Padding on the right needs no mask: attention is causal, and no padded position is scored.
+Layer: torch, no lm_eval. Contract: requests in, (sum, greedy) out, whatever the layout, the order and the passes.
 """
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
-from itertools import accumulate
-from typing import TYPE_CHECKING, Any, final
+import time
+from typing import TYPE_CHECKING, Any
 
-import torch
+from harness.generation.budget import first_line, is_out_of_memory, release
+from harness.records import OutOfMemory
+from harness.scoring import planner, reference
+from harness.scoring.cost import cost
+from harness.scoring.passes import Passes
+from harness.scoring.sheet import Sheet, finite, unique_positions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-    from harness.generation.budget import Budget
-    from harness.records import Progress
+    from harness.forward.body import Body
+    from harness.scoring.account import Account
+    from harness.scoring.planner import Plan, Step
     from harness.scoring.requests import Request
+    from harness.scoring.sheet import Answer
 
-LOGIT_BYTES = 256 * 2**20
-"""Bytes of fp32 logits that exist at a time, unless one row alone needs more."""
+    Deliver = Callable[[dict[int, Answer]], None]
 
-Answer = tuple[float, bool]
-"""Log-likelihood in nats, and whether every target is the most likely token."""
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """A distinct row of tokens, with the indices of the requests it answers and the positions they need."""
-
-    tokens: tuple[int, ...]
-    requests: tuple[int, ...]
-    kept: int
+_SMALLEST = 16
+"""Tokens of a pass below which memory that runs out is not for want of a smaller pass."""
 
 
-def rows_of(requests: Sequence[Request]) -> list[Row]:
-    """Distinct rows, longest first, so that memory runs out at once or never.
-
-    Requests that differ in their last token only share a row, as the options of a multiple choice by letter do.
-    """
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for index, request in enumerate(requests):
-        groups.setdefault(request.row, []).append(index)
-    rows = [
-        Row(tokens=tokens, requests=tuple(members), kept=max(len(requests[i].targets) for i in members))
-        for tokens, members in groups.items()
-    ]
-    return sorted(rows, key=lambda row: (-len(row.tokens), row.tokens))
-
-
-def score(model: Any, requests: Sequence[Request], budget: Budget, progress: Progress) -> list[Answer]:
-    """Log-likelihood and greedy flag of every request, in order.
-
-    Args:
-        model: a causal language model in eval mode.
-        requests: what to score.
-        budget: rows and tokens per batch; halved when memory runs out.
-        progress: told the phase `scoring` and the number of requests answered, after each batch.
+def one(model: Any, request: Request) -> Answer:
+    """The reference's answer to one request; it may be no number.
 
     Raises:
-        OutOfMemory: if one row does not fit.
-        ValueError: if a log-likelihood is not a finite number.
+        OutOfMemory: if the sequence does not fit.
     """
-    rows = rows_of(requests)
-    answers: dict[int, Answer] = {}
-    for batch in _batches(rows, budget, vocabulary=model.config.get_text_config().vocab_size):
-        scored = budget.attempt(lambda batch=batch: _score_batch(model, batch, requests), rows=len(batch))
-        if scored is None:
-            continue
-        del rows[: len(batch)]
-        budget.computed += sum(len(row.tokens) for row in batch)
-        answers.update(scored)
-        progress("scoring", len(answers), len(requests))
-    return [answers[index] for index in range(len(requests))]
+    try:
+        return reference.score(model, request)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        reason = first_line(error)
+    release()
+    raise OutOfMemory(f"memory ran out at one sequence of {len(request.row)} tokens: {reason}")
 
 
-def _batches(rows: list[Row], budget: Budget, *, vocabulary: int) -> Iterator[list[Row]]:
-    """The next batch from the front of `rows`, until the caller has removed them all."""
-    most = max(1, LOGIT_BYTES // (4 * vocabulary))
-    while rows:
-        batch = rows[: budget.fit(len(rows[0].tokens))]
-        while len(batch) > 1 and sum(row.kept for row in batch) > most:
-            batch.pop()
-        yield batch
+def one_by_one(model: Any, requests: Sequence[Request], deliver: Deliver, account: Account) -> None:
+    """Answers requests with the reference: one sequence at a time, equal ones too.
 
-
-@torch.inference_mode()
-def _score_batch(model: Any, batch: Sequence[Row], requests: Sequence[Request]) -> dict[int, Answer]:
-    logits = _kept_logits(model, batch)
-    members = [index for row in batch for index in row.requests]
-    positions, ends = [], accumulate(row.kept for row in batch)
-    for row, end in zip(batch, ends, strict=True):
-        for index in row.requests:
-            positions.extend(range(end - len(requests[index].targets), end))
-    where = torch.tensor(positions, device=logits.device)
-    targets = torch.tensor([t for i in members for t in requests[i].targets], device=logits.device)
-    # Not log_softmax: on CPU its fp32 form was off by 7e-6 nat a token over 49152 words, logsumexp by 1e-7.
-    total = torch.cat([part.float().logsumexp(-1) for part in logits.split(_chunk(logits))])
-    logprobs = (logits[where, targets].float() - total[where]).cpu()
-    greedy = (logits.argmax(-1)[where] == targets).cpu()
-    sizes = [len(requests[i].targets) for i in members]
-    answers = {
-        index: (part.double().sum().item(), bool(hits.all()))
-        for index, part, hits in zip(members, logprobs.split(sizes), greedy.split(sizes), strict=True)
-    }
-    _refuse_non_finite(answers, logprobs, requests)
-    return answers
-
-
-def _kept_logits(model: Any, batch: Sequence[Row]) -> torch.Tensor:
-    """Logits `[sum of kept, vocabulary]` of the last `kept` positions of each row, rows in order."""
-    width = max(len(row.tokens) for row in batch)
-    ids = torch.zeros(len(batch), width, dtype=torch.long)
-    mask = torch.zeros(len(batch), width, dtype=torch.bool)
-    for i, row in enumerate(batch):
-        ids[i, : len(row.tokens)] = torch.tensor(row.tokens)
-        mask[i, len(row.tokens) - row.kept : len(row.tokens)] = True
-    ids, mask = ids.to(model.device), mask.to(model.device)
-    if _selects(model):
-        return model(input_ids=ids, use_cache=False, logits_to_keep=mask).logits
-    logits = model(input_ids=ids, use_cache=False).logits
-    return logits[mask.to(logits.device)]
-
-
-def _selects(model: Any) -> bool:
-    """Whether the model's head can be given a mask of positions.
-
-    It can where the class slices with transformers' own function (5.23 has it; in 5.20 one set of positions served all
-    rows), and where the mask and the last layer are on one device.
+    Raises:
+        ValueError: if an answer is not a finite number.
+        OutOfMemory: if one sequence does not fit.
     """
-    devices = set((getattr(model, "hf_device_map", None) or {}).values())
-    return "slice_logits_to_keep" in vars(sys.modules[type(model).__module__]) and len(devices) <= 1
+    account.unique_tokens += sum(len(request.row) for request in requests)
+    for index, request in enumerate(requests):
+        answer = one(model, request)
+        account.computed_tokens += len(request.row)
+        account.padded_tokens += len(request.row)
+        account.scored_positions += len(request.targets)
+        account.passes += 1
+        deliver({index: finite(request, answer)})
 
 
-def _refuse_non_finite(answers: dict[int, Answer], logprobs: torch.Tensor, requests: Sequence[Request]) -> None:
-    if bool(torch.isfinite(logprobs).all()):
-        return
-    first = min(index for index, (total, _) in answers.items() if not abs(total) < float("inf"))
-    raise ValueError(
-        f"request {requests[first].label!r}: its log-likelihood is {answers[first][0]}; the weights hold values that "
-        "are not finite, or the dtype overflows (try dtype=float32)"
-    )
+def planned(  # noqa: PLR0913 - what to compute, how, and where the answers and the costs go
+    body: Body, requests: Sequence[Request], deliver: Deliver, account: Account, *, tree: bool, tokens: int | None
+) -> None:
+    """Answers requests with every shared beginning computed once, as far as the plan finds that it pays.
+
+    Where memory runs out, passes become half as long, and only what is not answered yet is planned again.
+
+    Args:
+        body: of the model.
+        requests: what to score.
+        deliver: told the answers of each pass by the requests' indices.
+        account: added to.
+        tree: whether branches lie in one row under a mask, else side by side.
+        tokens: most tokens of a pass; None: by the device, its free memory and the plan.
+
+    Raises:
+        ValueError: if an answer is not a finite number.
+        OutOfMemory: if the shortest pass does not fit.
+    """
+    waiting = list(range(len(requests)))
+    first = True
+    while waiting:
+        sheet, plan = _plan(body, [requests[i] for i in waiting], account, tree=tree, tokens=tokens)
+        if first:
+            account.unique_tokens += plan.unique
+            account.scored_positions += unique_positions(sheet, plan.order, plan.shared)
+            first = False
+        places, done = waiting, set[int]()
+
+        def hand_over(found: dict[int, Answer], places: list[int] = places, done: set[int] = done) -> None:
+            named = {places[index]: answer for index, answer in found.items()}
+            done.update(named)
+            deliver(named)
+
+        tried, reason = _run(body, sheet, plan, hand_over, account, tree=tree, chunk=tokens)
+        waiting = [i for i in waiting if i not in done]
+        if not waiting:
+            break
+        release()
+        tokens = min(tried, tokens or tried) // 2
+        if tokens < _SMALLEST:
+            raise OutOfMemory(f"memory ran out at a pass of {tried} tokens: {reason}")
 
 
-def _chunk(logits: torch.Tensor) -> int:
-    return max(1, LOGIT_BYTES // (4 * logits.shape[-1]))
+def _plan(
+    body: Body, requests: Sequence[Request], account: Account, *, tree: bool, tokens: int | None
+) -> tuple[Sheet, Plan]:
+    started = time.perf_counter()
+    sheet = Sheet(requests)
+    plan = planner.plan(sheet.rows, cost=cost(body, tree=tree, tokens=tokens))
+    account.planning_seconds += time.perf_counter() - started
+    return sheet, plan
+
+
+def _run(  # noqa: PLR0913
+    body: Body,
+    sheet: Sheet,
+    plan: Plan,
+    deliver: Deliver,
+    account: Account,
+    *,
+    tree: bool,
+    chunk: int | None,
+) -> tuple[int, str]:
+    """Runs a plan to its end, or to where memory runs out: then the tokens of that pass, and what torch said."""
+    passes = Passes(body, sheet, plan, chunk=chunk)
+    for step in plan.steps:
+        before = passes.computed, passes.padded
+        try:
+            passes.run(step, tree=tree)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return passes.tried, first_line(error)
+        account.passes += 1
+        account.computed_tokens += passes.computed - before[0]
+        account.padded_tokens += passes.padded - before[1]
+        found: dict[int, Answer] = {}
+        for place in _ended(plan, step):
+            found |= sheet.answers(int(plan.order[place]))
+        if found:
+            deliver(found)
+    return 0, ""
+
+
+def _ended(plan: Plan, step: Step) -> Sequence[int]:
+    """Places of the rows that end with a step: all of a pack, of a segment at most the shortest."""
+    if step.end is None:
+        return step.members
+    return [place for place in step.members[:1] if plan.lengths[place] == step.end]

@@ -18,19 +18,25 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 from harness.generation import engine
 from harness.generation.budget import Budget
 from harness.generation.options import DEFAULT_NEW, Options, parse
-from harness.scoring import executor
 from harness.scoring.answers import Generated, Scored
+from harness.scoring.options import Scoring
 from harness.scoring.requests import Encoder, Request, cut
+from harness.scoring.session import Replies, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from lm_eval.api.instance import Instance
 
     from harness.records import Progress
+    from harness.scoring.session import Journal
+    from harness.scoring.sheet import Answer
 
 BATCH_TOKENS = 16_384
-"""Padded tokens per batch, whatever the number of rows."""
+"""Tokens of keys and values while generating, whatever the number of rows."""
+
+ENCODED = 4096
+"""Requests that are turned into tokens at a time: as Python integers, tokens take ten times the memory."""
 
 
 @final
@@ -40,7 +46,7 @@ class HarnessLM(TemplateLM):
     Args:
         model: a causal language model of transformers, in eval mode on its device.
         tokenizer: its tokenizer. It is not changed.
-        batch: rows per batch to begin with; halved when memory runs out.
+        batch: rows that generate at a time to begin with; halved when memory runs out.
         context: tokens that the model can attend to.
 
     Raises:
@@ -57,30 +63,67 @@ class HarnessLM(TemplateLM):
         self._budget = Budget(rows=batch, tokens=BATCH_TOKENS)
         self._context = context
         self._device = model.device
+        self.configure(Scoring())
+
+    def configure(
+        self, scoring: Scoring, *, journal: Journal | None = None, full: Callable[[], Any] | None = None
+    ) -> None:
+        """Scores as `scoring` says from now on, with a new account.
+
+        Args:
+            scoring: layout, kernels, modes.
+            journal: answers of a run that was broken off; new ones are added.
+            full: loads the same model in fp32, for the precision audit.
+        """
+        self._session = Session(self.model, scoring, journal=journal, full=full)
+        self._generation = engine.Generation()
+        self._replies = None if journal is None else Replies(journal)
+        self._fast = scoring.kernels == "auto" and scoring.layout != "reference"
+        self._before = self._budget.computed
+
+    def audit(self, progress: Progress) -> None:
+        """Runs the precision audit of what was scored since `configure`, where one is asked for; see `facts`."""
+        self._session.audit(progress)
+
+    def facts(self) -> dict[str, Any]:
+        """What scoring and generation since `configure` took and how they were done, as small JSON values."""
+        scored = self._session.account.facts() if self._session.account.requests else {}
+        return scored | ({"generation": self._generation.facts()} if self._generation.path else {})
+
+    def cautions(self) -> list[str]:
+        """Sentences about scoring and generation since `configure` that a reader of the numbers must see."""
+        slower = self._generation.reason
+        return [*self._session.cautions, *([f"generated in plain batches: {slower}"] if slower else [])]
 
     @property
     def batch(self) -> int:
-        """Rows per batch now in use."""
+        """Rows now generated at a time."""
         return self._budget.rows
 
     @property
     def computed_tokens(self) -> int:
-        """Tokens that went through the model so far: equal rows once, padding and failed batches not counted."""
-        return self._budget.computed
+        """Tokens that went through the model since `configure`, padding and failed passes not counted."""
+        return self._budget.computed - self._before + self._session.account.computed_tokens
 
-    def score(self, requests: Sequence[tuple[str, str]], progress: Progress) -> list[Scored]:
+    def score(
+        self, requests: Sequence[tuple[str, str]], progress: Progress, *, documents: Sequence[int] | None = None
+    ) -> list[Scored]:
         """Log-likelihood of each (context, continuation), in order.
+
+        Args:
+            requests: pairs of texts.
+            progress: told the phase `scoring` and the number of requests answered.
+            documents: the document of each request, where documents are decided by their likeliest request.
 
         Raises:
             ValueError: if a continuation has no tokens or more than the context, or an answer is not finite.
             OutOfMemory: if one row does not fit.
         """
-        pairs = self._encoder.pairs(requests)
         rows = [
-            cut(before, after, limit=self._context, label=context)
-            for (before, after), (context, _) in zip(pairs, requests, strict=True)
+            row for first in range(0, len(requests), ENCODED) for row in self._rows(requests[first : first + ENCODED])
         ]
-        answers = executor.score(self.model, rows, self._budget, progress)
+        options = [continuation for _, continuation in requests]
+        answers = self._session.score(rows, progress, documents=documents, options=options)
         return [
             Scored(logprob, greedy, len(row.targets), row.prompt_tokens, row.truncated)
             for row, (logprob, greedy) in zip(rows, answers, strict=True)
@@ -96,7 +139,7 @@ class HarnessLM(TemplateLM):
         ids = self._encoder.encode_all(texts)
         windows = {text: self._windows(tokens, label=text) for text, tokens in ids.items()}
         rows = [row for parts in windows.values() for row in parts]
-        answers = iter(executor.score(self.model, rows, self._budget, progress))
+        answers = iter(self._session.score(rows, progress))
         scored = {text: _joined(parts, [next(answers) for _ in parts]) for text, parts in windows.items()}
         return [scored[text] for text in texts]
 
@@ -121,10 +164,26 @@ class HarnessLM(TemplateLM):
             seen[prompt, options] += 1
             prompts.append(engine.Prompt(tokens=kept, options=options, draw=draw))
             truncated.append(len(kept) < len(tokens) or options.new < wanted.new)
-        replies = engine.generate(self.model, self.tokenizer, prompts, self._budget, progress)
+        replies = engine.generate(
+            self.model,
+            self.tokenizer,
+            prompts,
+            self._budget,
+            progress,
+            journal=self._replies,
+            account=self._generation,
+            fast=self._fast,
+        )
         return [
             Generated(reply.text, reply.tokens, len(prompt.tokens), lost)
             for reply, prompt, lost in zip(replies, prompts, truncated, strict=True)
+        ]
+
+    def _rows(self, requests: Sequence[tuple[str, str]]) -> list[Request]:
+        pairs = self._encoder.pairs(requests)
+        return [
+            cut(before, after, limit=self._context, label=context)
+            for (before, after), (context, _) in zip(pairs, requests, strict=True)
         ]
 
     def _windows(self, tokens: list[int], *, label: str) -> list[Request]:
@@ -202,10 +261,10 @@ class HarnessLM(TemplateLM):
         self, requests: list[tuple[tuple[str, str], list[int], list[int]]], **_: Any
     ) -> list[tuple[float, bool]]:
         rows = [cut(before, after, limit=self._context, label=(pair or ("",))[0]) for pair, before, after in requests]
-        return executor.score(self.model, rows, self._budget, _silent)
+        return self._session.score(rows, _silent)
 
 
-def _joined(windows: Sequence[Request], answers: Sequence[executor.Answer]) -> Scored:
+def _joined(windows: Sequence[Request], answers: Sequence[Answer]) -> Scored:
     return Scored(
         logprob=sum(logprob for logprob, _ in answers),
         greedy=all(greedy for _, greedy in answers),

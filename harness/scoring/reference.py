@@ -1,10 +1,11 @@
-"""The yardstick: one sequence at a time, all logits, log-softmax in fp64. Slow, and too simple to be wrong.
+"""The yardstick: one sequence at a time, nothing shared, log-softmax in fp64. Slow, and too simple to be wrong.
 
-Layer: torch, no lm_eval. Used by tests and by checks of faster engines.
+Layer: torch, no lm_eval. `scoring=reference` answers with it, faster layouts are checked against it.
 """
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,8 +17,12 @@ if TYPE_CHECKING:
 @torch.inference_mode()
 def score(model: Any, request: Request) -> tuple[float, bool]:
     """Log-likelihood in nats of the request's targets, and whether each is the most likely token."""
-    ids = torch.tensor([request.row], device=model.device)
-    targets = torch.tensor(request.targets, device=model.device)
-    logprobs = torch.log_softmax(model(input_ids=ids).logits[0].double(), dim=-1)[-len(targets) :]
+    ids = torch.tensor(request.row[None], dtype=torch.long, device=model.device)
+    kept = len(request.targets)
+    # The output layer of other positions is left out where the model can do so: up to half of the time.
+    options = {"logits_to_keep": kept} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
+    logits = model(input_ids=ids, **options).logits[0, -kept:]
+    targets = torch.tensor(request.targets, dtype=torch.long, device=logits.device)
+    logprobs = torch.log_softmax(logits.double(), dim=-1)
     total = logprobs.gather(1, targets[:, None]).sum().item()
     return total, bool((logprobs.argmax(-1) == targets).all())

@@ -1,6 +1,6 @@
 """Texts -> token rows to score: the ids that lm-eval's own Hugging Face backend produces, for every tokenizer.
 
-Layer: pure Python, no torch. The executor sees nothing but `Request`s.
+Layer: numpy, no torch. The engine sees nothing but `Request`s.
 """
 
 from __future__ import annotations
@@ -8,24 +8,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 
 @final
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Request:
     """One row of tokens and what is scored at its end.
 
+    Tokens are arrays of int32: as Python integers the prompts of MMLU would take gigabytes.
+
     Attributes:
-        row: input tokens; the last target is not among them.
+        row: input tokens `[tokens]`; the last target is not among them.
         targets: the tokens to score: the last `len(targets)` positions of `row` predict them.
         truncated: whether tokens were lost on the left.
         label: the start of the context, to name the request in errors.
     """
 
-    row: tuple[int, ...]
-    targets: tuple[int, ...]
+    row: np.ndarray
+    targets: np.ndarray
     truncated: bool
     label: str
 
@@ -50,9 +54,9 @@ def cut(context: Sequence[int], continuation: Sequence[int], *, limit: int, labe
         raise ValueError(
             f"request {label!r}: its continuation has {len(continuation)} tokens, the model's context holds {limit}"
         )
-    tokens = (*context, *continuation)[-(limit + 1) :]
+    tokens = np.asarray((*context, *continuation)[-(limit + 1) :], dtype=np.int32)
     lost = len(context) + len(continuation) > limit + 1
-    return Request(row=tokens[:-1], targets=tuple(continuation), truncated=lost, label=label)
+    return Request(row=tokens[:-1], targets=tokens[-len(continuation) :], truncated=lost, label=label)
 
 
 @final

@@ -5,16 +5,11 @@ import math
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
-from harness.generation.budget import Budget
-from harness.records import OutOfMemory
-from harness.scoring import executor, reference
 from harness.scoring.lm import HarnessLM
-from harness.scoring.requests import cut
+from harness.scoring.options import Scoring
 
 FAMILIES = ("gpt2", "gpt_neo", "gptj", "gpt_neox", "opt", "llama")
 PAIRS = [
@@ -84,38 +79,22 @@ def test_whole_texts_equal_those_of_lm_eval(tiny, family, begins):
 
 
 def test_scores_do_not_depend_on_the_batch(tiny):
-    """One row at a time and all rows at once agree."""
-    one, many = ours(tiny, "gpt_neo", batch=1), ours(tiny, "gpt_neo", batch=64)
-    a, b = one.score(PAIRS, tiny.quiet), many.score(PAIRS, tiny.quiet)
+    """One row at a time and all rows at once, in another order, agree."""
+    one, many = ours(tiny, "gpt_neo"), ours(tiny, "gpt_neo")
+    one.configure(Scoring(layout="reference"))
+    a, b = one.score(PAIRS, tiny.quiet), many.score(PAIRS[::-1], tiny.quiet)[::-1]
+    assert (one.facts()["layout"], many.facts()["layout"]) == ("reference", "tree")
     assert [s.logprob for s in a] == pytest.approx([s.logprob for s in b], abs=1e-4)
     assert [(s.greedy, s.tokens, s.prompt_tokens) for s in a] == [(s.greedy, s.tokens, s.prompt_tokens) for s in b]
-
-
-ids = st.lists(st.integers(0, 319), min_size=1, max_size=40)
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
-@given(data=st.data())
-def test_any_requests_equal_the_reference(tiny, family, data):
-    """Random rows of random lengths, shared contexts and repeats: within 1e-4 of one sequence at a time."""
-    contexts = data.draw(st.lists(ids, min_size=1, max_size=3))
-    tails = data.draw(st.lists(ids, min_size=1, max_size=4))
-    requests = [cut(c, t[:9], limit=tiny.CONTEXT, label="") for c in contexts for t in (*tails, tails[0][:1])]
-    budget = Budget(rows=data.draw(st.integers(1, 9)), tokens=data.draw(st.integers(1, 300)))
-    actual = executor.score(tiny.model(family), requests, budget, tiny.quiet)
-    expected = [reference.score(tiny.model(family), request) for request in requests]
-    assert [total for total, _ in actual] == pytest.approx([total for total, _ in expected], abs=1e-4)
-    assert [flag for _, flag in actual] == [flag for _, flag in expected]
 
 
 def test_a_greedy_continuation_is_flagged(tiny):
     """The model's own most likely continuation is greedy, another is not."""
     model = tiny.model("llama")
+    lm = ours(tiny, "llama")
     best = int(model(torch.tensor([[5, 6, 7]])).logits[0, -1].argmax())
-    requests = [cut([5, 6, 7], [token], limit=8, label="") for token in (best, best + 1)]
-    flags = [flag for _, flag in executor.score(model, requests, Budget(rows=4, tokens=100), tiny.quiet)]
-    assert flags == [True, False]
+    answers = lm._loglikelihood_tokens([(("", ""), [5, 6, 7], [token]) for token in (best, best + 1)])
+    assert [flag for _, flag in answers] == [True, False]
 
 
 def test_truncation_is_counted(tiny):
@@ -142,49 +121,6 @@ def test_what_cannot_be_scored_is_refused_in_one_line(tiny, pair):
     with pytest.raises(ValueError, match="its continuation") as error:
         ours(tiny, "gpt2").score([PAIRS[0], pair], tiny.quiet)
     assert "\n" not in str(error.value)
-
-
-class Narrow(torch.nn.Module):
-    """The real model, on a device that holds `most` rows: more raise the error that torch raises."""
-
-    def __init__(self, model, most, error):
-        super().__init__()
-        self.inner, self.most, self.error, self.tried = model, most, error, []
-        self.config, self.device = model.config, model.device
-
-    def forward(self, input_ids, logits_to_keep=0, **kwargs):
-        """Counts the rows of each call and refuses too many."""
-        self.tried.append(len(input_ids))
-        if len(input_ids) > self.most:
-            raise self.error
-        return self.inner(input_ids=input_ids, logits_to_keep=logits_to_keep, **kwargs)
-
-
-HOST = RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: x")
-
-
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), HOST])
-def test_a_batch_that_does_not_fit_is_halved(tiny, error):
-    """Answers are those of the undisturbed model, finished batches are kept, the smaller batch stays in use."""
-    narrow = Narrow(tiny.model("gpt2"), 3, error)
-    lm = HarnessLM(narrow, tiny.tokenizer(), batch=8, context=tiny.CONTEXT)
-    expected = ours(tiny, "gpt2").score(PAIRS, tiny.quiet)
-    actual = lm.score(PAIRS, tiny.quiet)
-    assert [s.logprob for s in actual] == pytest.approx([s.logprob for s in expected], abs=1e-4)
-    assert lm.batch == 2
-    assert narrow.tried[:3] == [8, 4, 2]
-    assert all(rows <= 2 for rows in narrow.tried[2:])
-
-
-def test_one_row_that_does_not_fit_is_out_of_memory(tiny):
-    """The outcome has its own class; another RuntimeError passes as it is."""
-    requests = [PAIRS[0]]
-    narrow = Narrow(tiny.model("gpt2"), 0, torch.OutOfMemoryError("CUDA out of memory"))
-    with pytest.raises(OutOfMemory, match="one row"):
-        HarnessLM(narrow, tiny.tokenizer(), batch=8, context=tiny.CONTEXT).score(requests, tiny.quiet)
-    other = Narrow(tiny.model("gpt2"), 0, RuntimeError("shapes do not match"))
-    with pytest.raises(RuntimeError, match="shapes"):
-        HarnessLM(other, tiny.tokenizer(), batch=8, context=tiny.CONTEXT).score(requests, tiny.quiet)
 
 
 def test_weights_that_are_not_numbers_are_refused(tiny):

@@ -67,16 +67,59 @@ def config(family):
     }[family]()
 
 
+def shape(family, *, layers, heads, size, window):
+    """Shapes of a model of `family` of `heads` heads of `size` each, with the family's own quirks of attention."""
+    width = heads * size
+    ends = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": None, "vocab_size": VOCABULARY}
+    common = {"hidden_size": width, "num_attention_heads": heads, "max_position_embeddings": CONTEXT, **ends}
+    return {
+        "gpt2": lambda: GPT2Config(n_embd=width, n_layer=layers, n_head=heads, n_positions=CONTEXT, **ends),
+        "gpt_neo": lambda: GPTNeoConfig(
+            hidden_size=width,
+            num_layers=layers,
+            num_heads=heads,
+            attention_types=[[["local", "global", "local"][:layers], 1]],
+            window_size=window,
+            max_position_embeddings=CONTEXT,
+            **ends,
+        ),
+        "gptj": lambda: GPTJConfig(
+            n_embd=width, n_layer=layers, n_head=heads, rotary_dim=size // 2, n_positions=CONTEXT, **ends
+        ),
+        "gpt_neox": lambda: GPTNeoXConfig(
+            num_hidden_layers=layers, intermediate_size=2 * width, use_parallel_residual=window % 2 == 0, **common
+        ),
+        "opt": lambda: OPTConfig(
+            num_hidden_layers=layers,
+            ffn_dim=2 * width,
+            word_embed_proj_dim=width // 2 if window % 2 else width,
+            do_layer_norm_before=window % 3 != 0,
+            **common,
+        ),
+        "llama": lambda: LlamaConfig(
+            num_hidden_layers=layers,
+            intermediate_size=2 * width,
+            num_key_value_heads=heads if window % 2 else 1,
+            **common,
+        ),
+    }[family]()
+
+
+def built(settings, *, seed):
+    """A model of these shapes with spread-out random weights."""
+    torch.manual_seed(seed)
+    made = Auto.from_config(settings).eval()
+    with torch.no_grad():
+        for parameter in made.parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(0, 0.25)
+    return made
+
+
 @functools.cache
 def model(family):
     """A model of `family` in eval mode with spread-out random weights, so that argmaxes are clear."""
-    torch.manual_seed(sum(map(ord, family)))
-    built = Auto.from_config(config(family)).eval()
-    with torch.no_grad():
-        for parameter in built.parameters():
-            if parameter.ndim > 1:
-                parameter.normal_(0, 0.25)
-    return built
+    return built(config(family), seed=sum(map(ord, family)))
 
 
 def quiet(phase, done, total):
