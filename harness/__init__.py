@@ -12,6 +12,7 @@ reports. They never import each other; they meet in `records` and `store`.
     execute     cells -> records: one fresh process per subject
     worker      the process that loads a subject and measures its cells
     preload     the imports that workers share
+    resume      what a cell that was killed in its middle may use of its answers
     progress    bars on a terminal, plain lines elsewhere
     tasks       quality workloads: the bridge to lm-eval
     probes      efficiency workloads
@@ -19,11 +20,13 @@ reports. They never import each other; they meet in `records` and `store`.
     methods     ways to adapt a model before measuring
     models      specs of checkpoints, family facts, loading
     scoring     requests -> log-likelihoods; the lm-eval LM of a subject
-    generation  batched decoding for generate_until
+    generation  prompts -> text: slots of rows decoded together
+    forward     calls of a transformers model: kernels, cache, masks
     zoo         the embedded miniature models
     devices     what this machine has, asked without torch
     config      YAML leaf -> frozen dataclass, with one-line errors
     store       the only code that touches results/STUDY/records
+    journal     the answers of a cell while it is measured
     samples     documents as Parquet
     provenance  what produced a number: versions, commit, device
     records     Cell, Measurement, Sample, Record                 (stdlib only)

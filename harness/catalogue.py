@@ -13,7 +13,7 @@ import yaml
 import harness
 from harness.config import ConfigError
 
-GROUPS = ("model", "method", "task", "probe", "suite", "device", "report", "experiment")
+GROUPS = ("model", "method", "task", "probe", "suite", "device", "scoring", "report", "experiment")
 
 
 def package_conf() -> Path:
@@ -33,6 +33,11 @@ def options(group: str) -> list[str]:
     return sorted({p.stem for folder in folders() for p in (folder / group).glob("*.yaml")})
 
 
+def plural(group: str) -> str:
+    """What `harness list` calls the configs of a group."""
+    return group if group == "scoring" else f"{group}s"
+
+
 def describe(group: str) -> list[dict[str, Any]]:
     """One entry per config of a group: `name`, `about`, `own` (from the user's folder) and the leaf's other keys.
 
@@ -40,7 +45,7 @@ def describe(group: str) -> list[dict[str, Any]]:
         ConfigError: there is no such group.
     """
     if group not in GROUPS:
-        raise ConfigError(f"nothing to list under {group!r}: choose {', '.join(g + 's' for g in GROUPS)}")
+        raise ConfigError(f"nothing to list under {group!r}: choose {', '.join(plural(g) for g in GROUPS)}")
     entries: dict[str, dict[str, Any]] = {}
     for folder in reversed(folders()):
         for path in sorted((folder / group).glob("*.yaml")):

@@ -29,6 +29,7 @@ Measures models on tasks and probes and compares them. Overrides are Hydra's:
   harness run -m model=gpt2,pythia-160m task=sst2,piqa   several models; their tasks share one loading of the weights
   harness run ... limit=100 study=trial                  fewer documents, under a name of its own
   harness run ... model.dtype=bfloat16 device=cpu        any field of a model, task or probe
+  harness run ... scoring=reference                      one sequence at a time; also scoring=screened
   harness run ... hydra/launcher=local_joblib                  several models at once (also slurm, local_ray)
 
 Running the same command again measures only what is missing.
@@ -79,10 +80,11 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--results", default="results", help="folder of the studies (default: results)")
     report.set_defaults(command=_report)
     listing = commands.add_parser(
-        "list", help="list models, methods, tasks, probes, suites, experiments, devices, reports"
+        "list", help="list models, methods, tasks, probes, suites, experiments, devices, scoring, reports"
     )
     listing.add_argument(
-        "what", help="models | methods | tasks | probes | suites | experiments | devices | reports | studies"
+        "what",
+        help="models | methods | tasks | probes | suites | experiments | devices | scoring | reports | studies",
     )
     listing.add_argument("--results", default="results", help="folder of the studies (default: results)")
     listing.set_defaults(command=_list)

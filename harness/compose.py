@@ -49,7 +49,7 @@ CONFIG = "run"
 SHARED_GROUPS = ("task", "probe")
 """Groups whose options are measured on one loaded subject."""
 
-LEAF_GROUPS = ("model", "method", "task", "probe", "device", "report")
+LEAF_GROUPS = ("model", "method", "task", "probe", "device", "scoring", "report")
 
 
 class _WorkingFolder(SearchPathPlugin):

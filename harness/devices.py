@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 KINDS = ("auto", "cpu", "cuda")
 
+PRODUCTS = ("float32", "tf32")
+
 BFLOAT16_CAPABILITY = 80
-"""Compute capability times ten from which GPUs have bfloat16 arithmetic (Ampere, 8.0)."""
+"""Compute capability times ten from which GPUs have bfloat16 and TF32 arithmetic (Ampere, 8.0)."""
 
 
 @final
@@ -37,7 +39,8 @@ class Device:
         slug: name for paths and the tidy column, as in `cpu-amd-epyc-2t` or `cuda-nvidia-h100-80gb-hbm3`.
         name: the vendor's name.
         threads: threads of the CPU's parallel regions; on CUDA those of the host side.
-        batch: rows per batch to start with (halved when memory runs out).
+        batch: rows that generate at a time to start with (halved when memory runs out).
+        products: what matrix products of float32 weights are computed in: `float32`, or `tf32` on CUDA.
         capability: CUDA compute capability times ten (80 for 8.0), 0 on CPU.
         count: devices the model is spread over.
         memory: bytes of the device. Not part of a cell: the same machine reports a few kB more or less after a restart.
@@ -48,6 +51,7 @@ class Device:
     name: str
     threads: int
     batch: int
+    products: str = "float32"
     capability: int = 0
     count: int = 1
     memory: int = 0
@@ -91,7 +95,8 @@ class DeviceChoice:
         name: name of the config.
         about: one line for `harness list devices`.
         threads: CPU threads; None means OMP_NUM_THREADS where it is set, else all physical cores this process may use.
-        batch: rows per batch to start with; None means 16 on CPU and 64 on CUDA.
+        batch: rows that generate at a time to start with; None means 16 on CPU and 64 on CUDA.
+        products: `tf32` multiplies float32 weights on a GPU with the 10 bits of TF32, several times as fast.
     """
 
     kind: str = "auto"
@@ -99,9 +104,11 @@ class DeviceChoice:
     about: str = ""
     threads: int | None = None
     batch: int | None = None
+    products: str = "float32"
 
     def __post_init__(self) -> None:
         one_of(self.kind, KINDS, field="kind")
+        one_of(self.products, PRODUCTS, field="products")
         for field, value in (("threads", self.threads), ("batch", self.batch)):
             if value is not None and (type(value) is not int or value < 1):
                 raise ValueError(
@@ -120,18 +127,21 @@ class DeviceChoice:
             gpus, reason = cuda_devices()
             if gpus:
                 name, memory, capability = gpus[0]
+                self._check_products(name, capability)
                 return Device(
                     kind="cuda",
                     slug=f"cuda-{slug(name)}",
                     name=name,
                     threads=threads,
                     batch=self.batch or 64,
+                    products=self.products,
                     memory=memory,
                     capability=capability,
                 )
             if self.kind == "cuda":
                 raise ConfigError(f"device=cuda: {reason}; use device=cpu, or device=auto to take what there is")
         name = cpu_name()
+        self._check_products(name, 0)
         return Device(
             kind="cpu",
             slug=f"cpu-{slug(name)}-{threads}t",
@@ -140,6 +150,13 @@ class DeviceChoice:
             batch=self.batch or 16,
             memory=host_memory(),
         )
+
+    def _check_products(self, name: str, capability: int) -> None:
+        if self.products == "tf32" and capability < BFLOAT16_CAPABILITY:
+            raise ConfigError(
+                f"device.products=tf32 is not supported on {name}: it takes a GPU of compute capability 8.0; use "
+                "float32, or model.dtype=bfloat16"
+            )
 
 
 def cuda_devices() -> tuple[list[tuple[str, int, int]], str]:

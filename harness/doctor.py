@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
+import re
 import shutil
 import socket
 import sys
@@ -19,7 +20,7 @@ from rich.table import Table
 
 import harness
 from harness.catalogue import describe, folders
-from harness.devices import Device, DeviceChoice, cpu_name, cuda_devices, host_memory
+from harness.devices import BFLOAT16_CAPABILITY, Device, DeviceChoice, cpu_name, cuda_devices, host_memory
 from harness.provenance import versions
 
 GIB = 2**30
@@ -52,6 +53,7 @@ def examine() -> int:
         ),
         *_gpus(),
         ("device=auto", f"{device.kind} ({device.slug}), dtype=auto is {device.auto_dtype}"),
+        ("bfloat16", _bfloat16(device)),
         ("disk", f"{shutil.disk_usage(Path.cwd()).free / GIB:.1f} GiB free here"),
         ("hub", _hub()),
         ("configs", ", ".join(str(folder) for folder in folders())),
@@ -72,6 +74,27 @@ def _gpus() -> list[tuple[str, str]]:
         (f"gpu {i}", f"{name}, {memory / GIB:.1f} GiB, capability {capability // 10}.{capability % 10}")
         for i, (name, memory, capability) in enumerate(gpus)
     ]
+
+
+def _bfloat16(device: Device) -> str:
+    """Whether scoring=screened and model.dtype=bfloat16 gain anything on the device."""
+    if device.kind == "cuda":
+        units = ["tensor cores"] if device.capability >= BFLOAT16_CAPABILITY else []
+    else:
+        flags = _processor_flags()
+        units = [name for flag, name in (("amx_bf16", "AMX"), ("avx512_bf16", "AVX-512")) if flag in flags]
+    if not units:
+        return "no fast arithmetic here: scoring=screened and model.dtype=bfloat16 gain no time"
+    return f"fast ({', '.join(units)}): scoring=screened and model.dtype=bfloat16 can save time"
+
+
+def _processor_flags() -> set[str]:
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return set()
+    found = re.search(r"^flags\s*:\s*(.+)$", text, re.MULTILINE)
+    return set(found.group(1).split()) if found else set()
 
 
 def _hub() -> str:

@@ -17,9 +17,10 @@ from harness.config import ConfigError, construct, nearest
 from harness.devices import Device, DeviceChoice, cuda_devices
 from harness.provenance import scrub
 from harness.records import Cell
+from harness.scoring.options import Scoring
 
 KEYS = ("study", "results", "limit", "shots", "seed", "retry")
-GROUPS = ("model", "method", "task", "probe", "suite", "device", "report", "experiment", "local")
+GROUPS = ("model", "method", "task", "probe", "suite", "device", "scoring", "report", "experiment", "local")
 
 
 @final
@@ -73,6 +74,7 @@ def plan(config: Mapping[str, Any], *, command: Sequence[str] = ()) -> Plan:
     if not isinstance(config["retry"], bool):
         raise ConfigError(f"retry={config['retry']!r} is not a valid value: true or false")
     shared = {"model": node(model), "method": node(method), "device": device.node()}
+    own = {"task": {"scoring": _scoring(config, device)}, "probe": {}}
     cells: list[Cell] = []
     nodes: dict[str, dict[str, Any]] = {}
     for kind, workload in workloads:
@@ -83,7 +85,7 @@ def plan(config: Mapping[str, Any], *, command: Sequence[str] = ()) -> Plan:
             workload=workload.name,
             kind=kind,
             seed=getattr(workload, "seed", 0),
-            spec={**shared, "workload": _without_folders(made)},
+            spec={**shared, **own[kind], "workload": _without_folders(made)},
         )
         cells.append(cell)
         nodes[cell.id] = made
@@ -167,6 +169,15 @@ def _model(config: Mapping[str, Any], device: Device) -> Any:
     device.check_dtype(spec.dtype, where=f"model.{spec.name}")
     _check(spec, where=f"model {spec.name}")
     return spec
+
+
+def _scoring(config: Mapping[str, Any], device: Device) -> dict[str, Any]:
+    """How log-likelihoods are computed, as it stands in the cells of tasks: what is done, whatever it is called."""
+    spec: Scoring = _part(config, "scoring", Scoring)
+    gpus = len(cuda_devices()[0])
+    if device.kind == "cuda" and spec.replicas > gpus:
+        raise ConfigError(f"scoring: replicas={spec.replicas} needs as many GPUs, {gpus} visible here")
+    return {name: value for name, value in node(spec).items() if name != "name"}
 
 
 def _workloads(config: Mapping[str, Any], group: str) -> list[tuple[str, Any]]:

@@ -57,8 +57,9 @@ class Cell:
         perturbation: label of the perturbation, `none` for clean input.
         severity: strength of the perturbation in 0..1.
         seed: seed of everything drawn in this cell.
-        spec: `{"model", "method", "workload", "device"}`: the resolved nodes that construct the objects. It holds
-            nothing that does not change the numbers: no paths of results, no log levels, no device index.
+        spec: `{"model", "method", "workload", "device"}`, for tasks also `"scoring"`: the resolved nodes that construct
+            the objects. It holds nothing that does not change the numbers: no paths of results, no log levels, no
+            device index.
     """
 
     model: str

@@ -17,12 +17,12 @@ import tempfile
 import threading
 import time
 import traceback
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from harness import provenance
+from harness import provenance, resume
 from harness.devices import Device, slug
 from harness.plan import build
 from harness.records import Cell, Outcome, OutOfMemory, Record, Status, Unsupported
@@ -31,6 +31,8 @@ from harness.store import Store
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from multiprocessing.connection import Connection
+
+    from harness.journal import Journal
 
 MESSAGE_SECONDS = 0.1
 """Least time between two progress messages of one phase."""
@@ -125,49 +127,88 @@ def _measure_all(job: Job, report: _Reporter) -> None:
             _write(store, _failure(cell, error, base), report)
         return
     base["subject"] = dict(subject.facts)
+    session = _Session(job=job, store=store, subject=subject, base=base, report=report)
     for cell in job.cells:
         report("start", cell.id)
         if store.done(cell):  # Another run of the same study was faster.
             report("end", cell.id, Status.OK.value, "")
             continue
-        started, base["started"] = time.perf_counter(), provenance.now()
-        with alone(cell, report):
-            record, outcome = _measure(job, cell, subject, base=base, report=report)
-        seconds = {"seconds": round(time.perf_counter() - started, 3)}
-        record = dataclasses.replace(record, provenance={**record.provenance, **seconds})
-        _write(store, record, report, outcome)
+        session.measure(cell)
 
 
-def _load(cell: Cell, device: Device, report: _Reporter) -> Any:
+def _load(cell: Cell, device: Device, report: _Reporter, *, dtype: str | None = None) -> Any:
     import torch
 
     from harness.models.subject import load
 
     torch.set_num_threads(device.threads)
-    spec = build(cell.spec["model"], where="model")
+    spec = build({**cell.spec["model"], **({"dtype": dtype} if dtype else {})}, where="model")
     subject = load(spec, device, _throttled(cell, report))
     return build(cell.spec["method"], where="method").adapt(subject)
 
 
-def _measure(
-    job: Job, cell: Cell, subject: Any, *, base: Mapping[str, Any], report: _Reporter
-) -> tuple[Record, Outcome | None]:
-    try:
-        workload = build(job.nodes[cell.id], where=cell.workload)
-        outcome = workload.run(subject, _throttled(cell, report))
-    except Exception as error:  # noqa: BLE001 - the one place where a failure becomes data
-        record = _failure(cell, error, base)
-    else:
-        record = Record(
-            cell=cell,
-            status=Status.OK,
-            measurements=outcome.measurements,
-            warnings=outcome.warnings,
-            provenance={**base, "task": dict(outcome.facts)},
+@final
+@dataclass(frozen=True, kw_only=True)
+class _Session:
+    """A loaded subject with everything that its cells have in common."""
+
+    job: Job
+    store: Store
+    subject: Any
+    base: Mapping[str, Any]
+    report: _Reporter
+
+    def measure(self, cell: Cell) -> None:
+        """Measures one cell and writes its record, which makes the journal superfluous if all is well."""
+        started, base = time.perf_counter(), {**self.base, "started": provenance.now()}
+        with self._journal(cell) as journal:
+            with alone(cell, self.report):
+                record, outcome = self._run(cell, journal, base)
+            seconds = {"seconds": round(time.perf_counter() - started, 3)}
+            record = dataclasses.replace(record, provenance={**record.provenance, **seconds})
+            note = resume.note(journal) if journal and outcome else ""
+            status = _write(self.store, record, self.report, outcome, note=note)
+            if journal and status is Status.OK:
+                journal.discard()
+
+    def _journal(self, cell: Cell) -> Journal | nullcontext[None]:
+        """Only what tasks ask can be kept: a probe's timings cannot be resumed."""
+        if cell.kind != "task":
+            return nullcontext()
+        lm = self.subject.lm
+        return resume.journal(self.store, cell, self.subject.facts, lambda: lm.computed_tokens)
+
+    def _run(self, cell: Cell, journal: Journal | None, base: Mapping[str, Any]) -> tuple[Record, Outcome | None]:
+        try:
+            workload = build(self.job.nodes[cell.id], where=cell.workload)
+            if journal:
+                self._configure(cell, journal)
+            outcome = workload.run(self.subject, _throttled(cell, self.report))
+            outcome = resume.told(outcome, journal) if journal else outcome
+        except Exception as error:  # noqa: BLE001 - the one place where a failure becomes data
+            record = _failure(cell, error, base)
+        else:
+            record = Record(
+                cell=cell,
+                status=Status.OK,
+                measurements=outcome.measurements,
+                warnings=outcome.warnings,
+                provenance={**base, "task": dict(outcome.facts)},
+            )
+            return record, outcome
+        _free_memory()
+        return record, None
+
+    def _configure(self, cell: Cell, journal: Journal) -> None:
+        """Tells the engine how the cell is to be scored, and where answers are kept."""
+        if journal.earlier:
+            phase = "answers kept by an earlier run"
+            self.report("phase", cell.id, phase, journal.earlier, journal.earlier)
+        scoring = build(cell.spec["scoring"], where="scoring")
+        device = Device.of(cell.spec["device"])
+        self.subject.lm.configure(
+            scoring, journal=journal, full=lambda: _load(cell, device, self.report, dtype="float32").model
         )
-        return record, outcome
-    _free_memory()
-    return record, None
 
 
 def _free_memory() -> None:
@@ -190,13 +231,18 @@ def _failure(cell: Cell, error: Exception, base: Mapping[str, Any]) -> Record:
     return Record(cell=cell, status=status, error=provenance.scrub(text) or type(error).__name__, provenance=base)
 
 
-def _write(store: Store, record: Record, report: _Reporter, outcome: Outcome | None = None) -> None:
+def _write(
+    store: Store, record: Record, report: _Reporter, outcome: Outcome | None = None, *, note: str = ""
+) -> Status:
+    """Writes a record and tells how the cell ended, with a note for the person who waits; returns what was written."""
     try:
         store.write(record, outcome.samples if outcome else ())
     except (TypeError, ValueError) as error:  # A value that no record can hold is that cell's failure.
         record = _failure(record.cell, error, record.provenance)
         store.write(record)
-    report("end", record.cell.id, record.status.value, record.error)
+    status = record.status.value
+    report("end", record.cell.id, f"{status}; {note}" if note else status, record.error)
+    return record.status
 
 
 def _throttled(cell: Cell, report: _Reporter) -> Any:

@@ -39,13 +39,13 @@ def test_light_commands_import_nothing_heavy(command: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "what", ["models", "tasks", "probes", "suites", "experiments", "methods", "devices", "reports"]
+    "what", ["models", "tasks", "probes", "suites", "experiments", "methods", "devices", "scoring", "reports"]
 )
 def test_list_names_every_config_and_says_what_it_is(harness: Command, repository: Path, what: str) -> None:
     """Each config of the group stands on a line of its own with a description."""
     done = harness("list", what)
     lines = dict(line.split(None, 1) for line in done.stdout.splitlines())
-    names = {p.stem for p in (repository / "conf" / what[:-1]).glob("*.yaml")} - (
+    names = {p.stem for p in (repository / "conf" / what.removesuffix("s")).glob("*.yaml")} - (
         {"none"} if what != "methods" else set()
     )
     assert set(lines) == names
@@ -73,6 +73,7 @@ def test_list_names_every_config_and_says_what_it_is(harness: Command, repositor
         ((*BASE, "++model.source=./nowhere"), "nowhere"),
         ((*BASE, "device.batch=1.5"), "batch=1.5 must be a whole number"),
         ((*BASE, "retry=maybe"), "retry='maybe' is not a valid value: true or false"),
+        ((*BASE, "scoring=refrence"), "unknown scoring 'refrence': did you mean 'reference'?"),
         ((*BASE, "report.formats=[pdf]"), "report: "),
         ((*BASE, "hydra/launcher=submit"), "launcher 'submit' is unknown or not installed"),
         ((*BASE, "--foo"), "unrecognized arguments: --foo"),
@@ -174,7 +175,7 @@ def test_doctor_says_what_this_machine_can_do(harness: Command) -> None:
     """Device, versions, hub and which models fit, with exit code 0."""
     done = harness("doctor")
     assert done.returncode == 0, done.stderr
-    for word in ("torch", "device=auto", "hub", "gpt2-xl", "float32"):
+    for word in ("torch", "device=auto", "bfloat16", "hub", "gpt2-xl", "float32"):
         assert word in done.stdout
 
 

@@ -47,7 +47,7 @@ DETAILS = (
 
 BOOKKEEPING = frozenset({
     "seconds", "requests", "prompt_tokens", "generated_tokens", "computed_tokens", "throughput", "peak_device_bytes",
-    "peak_host_bytes", "majority_share",
+    "peak_host_bytes", "majority_share", "audit_max_difference", "audit_flips",
 })  # fmt: skip
 """Metrics of a task cell that describe the run, not the quality."""
 

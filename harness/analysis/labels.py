@@ -55,12 +55,16 @@ def workload_spec(node: Mapping[str, Any]) -> str:
 
 
 def subject_spec(spec: Mapping[str, Any]) -> str:
-    """What was asked of model, method and device beyond what is read back from the loaded model, flat, as JSON."""
+    """What was asked of model, method, device and scoring beyond what is read back from the model, flat, as JSON.
+
+    Cells of probes, and those measured before there was a choice, know no way of scoring.
+    """
     known = {*ENTRY_FIELDS, "name", "_target_", "fingerprint", "parameters", "family"}
     model, method, device = (spec.get(part) for part in ("model", "method", "device"))
     flat = {name: value for name, value in _flat(model).items() if name not in known}
     flat |= {f"method.{name}": value for name, value in _flat(method).items() if name not in {"name", "_target_"}}
     flat |= {name: value for name, value in _flat(device).items() if name in {"batch", "threads"}}
+    flat |= {f"scoring.{name}": value for name, value in _flat(spec.get("scoring")).items() if name != "_target_"}
     return json.dumps(flat, sort_keys=True)
 
 
@@ -79,12 +83,15 @@ def _settings(specs: pd.Series) -> pd.DataFrame:
 
 
 def _tails(labels: Sequence[str], settings: pd.DataFrame) -> list[list[str]]:
-    """For every row the settings, in words, that take several values under its label."""
+    """For every row the settings, in words, that take several values under its label, where it knows them."""
     texts = settings.reset_index(drop=True)
     groups = pd.Series(labels, dtype=object)
     varying = {name: texts[name].groupby(groups).transform("nunique").to_numpy() > 1 for name in texts}
     words = {name: _words(str(name), texts[name]) for name, flags in varying.items() if flags.any()}
-    return [[words[name][row] for name in words if varying[name][row]] for row in range(len(texts))]
+    known = {name: texts[name].notna().to_numpy() for name in texts}
+    return [
+        [words[name][row] for name in words if varying[name][row] and known[name][row]] for row in range(len(texts))
+    ]
 
 
 def _joined(names: Sequence[str], tails: Sequence[list[str]]) -> list[str]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
+import torch
 from huggingface_hub.utils import logging as hub_logging
 from transformers.utils import logging
 
@@ -23,7 +24,6 @@ from harness.records import Progress, Unsupported
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from harness.devices import Device
@@ -46,8 +46,9 @@ class Subject:
         tokenizer: with a padding token.
         device: the machine's device.
         lm: scores and generates; what lm-eval sees.
-        facts: effective settings, read back from the loaded model: class, family, source, revision, dtype, attention,
-            device, device_map, quantisation, weights, parameters, context, trust_remote_code, tokenizer.
+        facts: effective settings, read back from the loaded model: class, family, source, revision, dtype, products (of
+            float32 matrices), attention, device, device_map, quantisation, weights, parameters, context,
+            trust_remote_code, tokenizer.
     """
 
     spec: ModelSpec
@@ -69,6 +70,8 @@ def load(spec: ModelSpec, device: Device, progress: Progress) -> Subject:
     from harness.scoring.lm import HarnessLM
 
     checkpoint.check_placement(spec, device)
+    # Of the whole process, which measures on one device.
+    torch.set_float32_matmul_precision("high" if device.products == "tf32" else "highest")
     spec.check()
     device.check_dtype(spec.dtype, where=f"model {spec.name}")
     with _quiet():
@@ -129,6 +132,7 @@ def _facts(
         "source": spec.source,
         "revision": f"random, seed {spec.seed}" if place is None else place.content,
         "dtype": "+".join(sorted({str(p.dtype).removeprefix("torch.") for p in model.parameters()})),
+        "products": "tf32" if torch.get_float32_matmul_precision() == "high" else "float32",
         "attention": config._attn_implementation,  # noqa: SLF001 - transformers has no public name for it
         "device": str(next(model.parameters()).device),
         "device_map": f"auto: {', '.join(placed)}" if len(placed) > 1 or spec.device_map == "auto" else "none",

@@ -16,8 +16,17 @@ if TYPE_CHECKING:
     from harness.scoring.answers import Generated, Scored
 
 
-def answer(instances: Sequence[Instance], lm: Any, progress: Progress) -> list[list[Scored | Generated]]:
+def answer(
+    instances: Sequence[Instance], lm: Any, progress: Progress, *, documents: Sequence[int] | None = None
+) -> list[list[Scored | Generated]]:
     """The answers to each request: one, or as many as its task wants repeats. They are also put into the requests.
+
+    Args:
+        instances: what is asked.
+        lm: the model.
+        progress: told how far it is.
+        documents: for each request the document it belongs to, where nothing counts but which of a document's
+            requests is the likeliest; else None.
 
     Raises:
         ValueError: requests with images or sound, or of an unknown kind.
@@ -26,9 +35,12 @@ def answer(instances: Sequence[Instance], lm: Any, progress: Progress) -> list[l
     answers: list[list[Scored | Generated]] = [[] for _ in instances]
     for kind, call in ask.items():
         places = [i for i, one in enumerate(instances) if one.request_type == kind for _ in range(one.repeats or 1)]
-        if places:
-            for place, found in zip(places, call([_arguments(instances[i]) for i in places], progress), strict=True):
-                answers[place].append(found)
+        if not places:
+            continue
+        options = {} if documents is None else {"documents": [documents[i] for i in places]}
+        found = call([_arguments(instances[i]) for i in places], progress, **options)
+        for place, one in zip(places, found, strict=True):
+            answers[place].append(one)
     for instance, found in zip(instances, answers, strict=True):
         if not found:
             raise ValueError(f"task {instance.task_name}: requests of kind {instance.request_type} are not supported")

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 _NAMED = 3
 """Data sets of a group that the facts name one by one."""
 
+_DECIDED = frozenset({"acc", "acc_norm", "acc_bytes", "f1", "mcc", *CLASSIFICATION})
+"""Metrics of a multiple choice that depend on nothing but which option is the likeliest, by itself or per length."""
+
 
 def run(spec: Task, subject: Subject, progress: Progress) -> Outcome:
     """Everything `Task.run` promises.
@@ -50,25 +53,29 @@ def run(spec: Task, subject: Subject, progress: Progress) -> Outcome:
         before = subject.lm.computed_tokens
         where = places.devices(subject.device.kind, subject.model)
         with Peak(where) as peak, Stopwatch(where) as watch:
-            answers = answer(flat, subject.lm, progress)
+            answers = answer(flat, subject.lm, progress, documents=_decided(parts, requests, wanted=spec.metrics))
         computed = subject.lm.computed_tokens - before
+        subject.lm.audit(progress)
         asked = _asked(chosen, requests, answers)
         scored = [_part(loaded, asked, grouped=len(parts) > 1, wanted=wanted) for loaded in parts]
     scored = [part for part in scored if part.samples]
     samples = tuple(sample for part in scored for sample in part.samples)
     found = quality(scored, wanted=spec.metrics, kind=spec.kind)
+    how = subject.lm.facts()
     return Outcome(
-        measurements=(*found, *_cost(answers, computed, watch, peak)),
+        measurements=(*found, *_cost(answers, computed, watch, peak), *_audited(how)),
         samples=samples,
         warnings=(
             *overflowed(overflows(scored, wanted=spec.metrics)),
             *cautions(samples, found, kind=spec.kind, chance=spec.chance, available=len(every)),
+            *subject.lm.cautions(),
         ),
         facts={
             **_facts(spec, parts, subject),
             "documents": len(chosen),
             "available": len(every),
             "fewshot": ", ".join(sorted({prompter.how for prompter in prompters.values()})),
+            "scoring": how,
         },
     )
 
@@ -84,6 +91,18 @@ def _requests(
             progress("building prompts", done, len(chosen))
         requests.append(prompters[document.loaded.name].requests(document))
     return requests
+
+
+def _decided(
+    parts: Sequence[Loaded], requests: Sequence[Sequence[Instance]], *, wanted: Sequence[str]
+) -> list[int] | None:
+    """For each request the number of its document, where all that counts is the likeliest one among them; else None."""
+    choices = all(loaded.task.OUTPUT_TYPE == "multiple_choice" for loaded in parts)
+    # For mutual information lm-eval asks for every option a second time, without the question.
+    plain = all("acc_mutual_info" not in score.names_of_metrics(loaded) for loaded in parts)
+    if not (choices and plain and _DECIDED.issuperset(wanted)):
+        return None
+    return [number for number, group in enumerate(requests) for _ in group]
 
 
 def _asked(
@@ -151,6 +170,18 @@ def _cost(answers: Sequence[Sequence[Any]], computed: int, watch: Stopwatch, pea
     if peak.device_bytes is not None:
         found.append(Measurement(metric="peak_device_bytes", value=peak.device_bytes, unit="B", higher_is_better=False))
     return found
+
+
+def _audited(how: Mapping[str, Any]) -> list[Measurement]:
+    """What the precision audit found, where it ran: the largest difference to float32 in nats, and answers it flips."""
+    audit = how.get("audit")
+    if not audit:
+        return []
+    n = audit["documents"]
+    return [
+        Measurement(metric="audit_max_difference", value=audit["max_difference"], n=n, higher_is_better=False),
+        Measurement(metric="audit_flips", value=audit["flips"], n=n, higher_is_better=False),
+    ]
 
 
 def _facts(spec: Task, parts: Sequence[Loaded], subject: Subject) -> dict[str, Any]:

@@ -142,3 +142,22 @@ def test_what_the_device_implies_is_not_repeated(synthetic: ModuleType, tmp_path
         changed(record, "device", slug="b", threads=8),
     )
     assert set(found.entries["entry"]) == {"mini-neox (a)", "mini-neox (b)"}
+
+
+def scored(record: Record, **scoring: Any) -> Record:
+    """The record, scored in a way of its own."""
+    spec = {**record.cell.spec, "scoring": {"_target_": "harness.scoring.options.Scoring", **scoring}}
+    return replace(record, cell=replace(record.cell, spec=spec))
+
+
+def test_another_way_of_scoring_is_another_entry(synthetic: ModuleType, tmp_path: Path) -> None:
+    """Two ways of scoring one model are compared with each other; its probe, which has none, keeps the plain name."""
+    task, _ = synthetic.task_record("mini-neox", "topic", documents=20)
+    probe = synthetic.probe_record("mini-neox")
+    ways = [scored(task, layout="auto", screened=screened) for screened in (False, True)]
+    found = compared(tmp_path / "s", *ways, probe)
+    assert sorted(found.scores["entry"]) == ["mini-neox (screened false)", "mini-neox (screened true)"]
+    assert set(found.speeds.loc[found.speeds["kind"] == "probe", "entry"]) == {"mini-neox"}
+    assert found.notes == ()
+    alone = compared(tmp_path / "alone", ways[1], probe)
+    assert set(alone.scores["entry"]) | set(alone.speeds["entry"]) == {"mini-neox"}

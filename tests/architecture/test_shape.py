@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-MODULES = sorted((REPOSITORY / "harness").rglob("*.py"))
+MODULES = sorted([*(REPOSITORY / "harness").rglob("*.py"), *(REPOSITORY / "benchmarks").rglob("*.py")])
 MODULE_LINES = 300
 FUNCTION_LINES = 50
 

@@ -11,7 +11,7 @@ from harness.catalogue import describe, options
 from harness.compose import plans, rewrite
 from harness.config import construct
 
-LEAVES = ("model", "method", "task", "probe", "device", "report")
+LEAVES = ("model", "method", "task", "probe", "device", "scoring", "report")
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
 

@@ -81,6 +81,7 @@ def test_facts_are_read_back(attempt, checkpoints):
         "source": source,
         "revision": revision,
         "dtype": "bfloat16",
+        "products": "float32",
         "attention": "eager",
         "device": "cpu",
         "device_map": "none",

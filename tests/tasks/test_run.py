@@ -12,10 +12,13 @@ import pytest
 import yaml
 
 from harness.config import construct
+from harness.scoring.options import Scoring
 from harness.tasks.own import OwnData
 from harness.tasks.spec import Task
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from harness.models.subject import Subject
     from harness.records import Outcome
 
@@ -74,15 +77,16 @@ def test_own_jsonl_and_csv_are_the_same_task(tiny: Subject) -> None:
 
 @pytest.mark.usefixtures("reviews")
 def test_shared_rows_count_once_in_the_throughput(tiny: Subject) -> None:
-    """Options of one token share their prompt's row: asked four times, computed once."""
+    """Options of one token share their prompt's row, prompts may share their beginning: computed once, or less."""
     words = [token[1:] for token in sorted(tiny.tokenizer.get_vocab()) if token[0] == "Ġ" and token[1:].isalpha()]
     data = OwnData(file="r.jsonl", template="Review: {text}\nVerdict:", target="n", choices=words[:4])
     Path("r.jsonl").write_text("".join(Path("r.jsonl").read_text().splitlines(keepends=True)[:4]))
     outcome = own("r.jsonl", kind="multiple_choice", data=data).run(tiny, quiet)
-    tokens = sum(len(tiny.tokenizer(sample.prompt).input_ids) for sample in outcome.samples)
+    rows = [tuple(tiny.tokenizer(sample.prompt).input_ids) for sample in outcome.samples]
+    tokens, least = sum(map(len, rows)), len({row[: i + 1] for row in rows for i in range(len(row))})
     assert [sample.tokens for sample in outcome.samples] == [(1, 1, 1, 1)] * 4
     assert value(outcome, "prompt_tokens") == 4 * tokens
-    assert value(outcome, "computed_tokens") == tokens
+    assert least <= value(outcome, "computed_tokens") <= tokens
     rate = value(outcome, "computed_tokens") / value(outcome, "seconds")
     assert value(outcome, "throughput") == pytest.approx(rate)
 
@@ -299,3 +303,55 @@ def test_wikitext_is_cut_into_articles(harness_data: Path, tiny: Subject) -> Non
     outcome = construct({**node, "limit": 2}, where="wikitext2").run(tiny, quiet)
     assert outcome.facts["available"] == 60
     assert value(outcome, "bits_per_byte") > 0
+
+
+@pytest.fixture
+def plain(tiny: Subject) -> Iterator[Subject]:
+    """The tiny subject, scored as by default again afterwards."""
+    yield tiny
+    tiny.lm.configure(Scoring())
+
+
+@pytest.mark.usefixtures("reviews")
+def test_how_it_was_scored_is_in_the_outcome(plain: Subject) -> None:
+    """The layout in force, the check against the reference, and how much was computed, as JSON."""
+    plain.lm.configure(Scoring(layout="reference"))
+    facts = own("r.jsonl", limit=5).run(plain, quiet).facts["scoring"]
+    assert (facts["layout"], facts["requests"]) == ("reference", 10)
+    plain.lm.configure(Scoring())
+    facts = own("r.jsonl", limit=5).run(plain, quiet).facts["scoring"]
+    assert facts["layout"] != "reference"
+    assert 0 <= facts["difference"] <= facts["tolerance"]
+    assert json.dumps(facts)
+
+
+@pytest.mark.usefixtures("reviews")
+def test_an_audit_is_measured(plain: Subject) -> None:
+    """What re-scoring some documents in float32 found becomes numbers, over so many documents."""
+    plain.lm.configure(Scoring(precision_audit=3))
+    found = {m.metric: m for m in own("r.jsonl").run(plain, quiet).measurements}
+    assert 0 <= found["audit_max_difference"].value < 1e-3
+    assert (found["audit_flips"].value, found["audit_flips"].n, found["audit_max_difference"].n) == (0, 3, 3)
+    plain.lm.configure(Scoring())
+    assert not [m for m in own("r.jsonl").run(plain, quiet).measurements if m.metric.startswith("audit")]
+
+
+@pytest.mark.usefixtures("reviews")
+def test_only_what_the_likeliest_option_decides_is_screened(plain: Subject) -> None:
+    """Accuracy needs no more than the best option; a task that looks at probabilities is scored in full and says so."""
+    screened = Scoring(screened=True)
+    plain.lm.configure(screened)
+    outcome = own("r.jsonl").run(plain, quiet)
+    assert outcome.facts["scoring"]["screened"]["documents"] == 40
+    assert any(warning.startswith("screened: ") for warning in outcome.warnings)
+    Path("brier.yaml").write_text(
+        "task: brier\ndataset_path: json\ndataset_kwargs: {data_files: {test: r.jsonl}}\ntest_split: test\n"
+        "output_type: multiple_choice\ndoc_to_text: 'Review: {{text}}'\ndoc_to_target: label\n"
+        "doc_to_choice: [bad, good]\nmetric_list:\n  - metric: brier_score\n  - metric: acc\n"
+    )
+    for metrics, full in ((["brier_score"], True), (["acc"], False)):
+        plain.lm.configure(screened)
+        task = Task(name="b", kind="multiple_choice", source="brier.yaml", metrics=metrics)
+        outcome = task.run(plain, quiet)
+        assert ("screened" not in outcome.facts["scoring"]) == full
+        assert any(warning.startswith("not screened") for warning in outcome.warnings) == full
