@@ -148,7 +148,7 @@ class Screening:
     @property
     def error_bound(self) -> float:
         """The bound on the error of bf16 in nats; NaN where the engine does not say."""
-        return self.facts.get("error_bound", math.nan)
+        return self.facts.get("error_bound_per_root_token", math.nan)
 
 
 @final

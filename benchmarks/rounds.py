@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from benchmarks.machine import Products
     from benchmarks.workloads import Item, Workload
 
-_PROBE_ROWS = 32
+_PROBE_ROWS = 16
 """Rows of the slice on which lm-eval's batch size is chosen: the largest batch must fit in."""
 
 _WHOLE = 10.0

@@ -5,6 +5,7 @@ Layer: torch.
 
 from __future__ import annotations
 
+import copy
 import math
 import sys
 from dataclasses import dataclass, replace
@@ -73,7 +74,7 @@ class Plan:
             seconds=math.inf,
             enough=math.inf,
             patience=math.inf,
-            batches=dict.fromkeys(names, (1, 4, 8, 16, 32)),
+            batches=dict.fromkeys(names, (4, 8, 16)),
             reference=8,
             prompts=48,
             longest=96,
@@ -99,7 +100,7 @@ class Plan:
 
 
 def run(ask: Ask, plan: Plan) -> Report:
-    """Measures everything that `plan` names."""
+    """Measures everything that `plan` names; on Ctrl-C, reports what it has."""
     start = machine.synchronised()
     scales = {name: (peak.Scale(ask), peak.Scale(ask)) for name in _weighed(plan)}
     torch.set_num_threads(ask.threads)
@@ -118,19 +119,20 @@ def run(ask: Ask, plan: Plan) -> Report:
     )
     report = Report(machine=machine.describe(ask.device))
     report.settings = {**vars(ask), "prompts": "synthetic" if source.reason else "real", "why": source.reason}
-    report.square_rate = stage.products.square_rate()
-    _score(report, source, plan, stage)
-    report.memories = [
-        _memory(speed, ask, scales[speed.name], min(_WEIGHED, speed.documents))
-        for speed in report.speeds
-        if speed.name in scales
-    ]
-    if plan.extras:
-        _screen(report, source, plan, stage)
-    if GENERATION in plan.batches:
-        late = machine.synchronised() - start > plan.patience
-        hurried = replace(plan, longest=plan.longest // 2), replace(stage, rounds=1)
-        _generate(report, source, *(hurried if late else (plan, stage)))
+    try:
+        report.square_rate = stage.products.square_rate()
+        _score(report, source, plan, stage)
+        for speed in [speed for speed in report.speeds if speed.name in scales]:
+            report.memories.append(_memory(speed, ask, scales[speed.name], min(_WEIGHED, speed.documents)))
+        if GENERATION in plan.batches:
+            late = machine.synchronised() - start > plan.patience
+            hurried = replace(plan, longest=plan.longest // 2), replace(stage, rounds=1)
+            _generate(report, source, *(hurried if late else (plan, stage)))
+        if plan.extras:
+            _screen(report, source, plan, stage)
+    except KeyboardInterrupt:
+        report.settings["interrupted"] = True
+        _tell("interrupted: what follows is what was measured until then")
     report.seconds = machine.synchronised() - start
     return report
 
@@ -198,9 +200,11 @@ def _screen(report: Report, source: Source, plan: Plan, stage: Stage) -> None:
 
 
 def _generate(report: Report, source: Source, plan: Plan, stage: Stage) -> None:
-    """Last, because it enlarges the weights."""
-    for model in {id(model): model for model in (stage.model, stage.other)}.values():
+    """On copies, because it enlarges the weights."""
+    copies = {id(model): copy.deepcopy(model) for model in (stage.model, stage.other)}
+    for model in copies.values():
         shapes.spread(model)
+    stage = replace(stage, model=copies[id(stage.model)], other=copies[id(stage.other)])
     documents = source.load("hellaswag", plan.prompts, context=stage.context).documents
     asked = [document[0][0][0] for document in documents]
     batches = plan.batches[GENERATION]

@@ -123,8 +123,21 @@ class Encoder:
     def _batch(self, texts: list[str], options: Mapping[str, bool]) -> dict[str, list[int]]:
         if not texts:
             return {}
-        encoded = self._tokenizer(texts, return_attention_mask=False, verbose=False, **options)
+        try:
+            encoded = self._tokenizer(texts, return_attention_mask=False, verbose=False, **options)
+        except (TypeError, UnicodeError):
+            # The tokenizer takes all texts at once and does not say which one it is about.
+            raise ValueError(self._culprit(texts)) from None
         return dict(zip(texts, encoded["input_ids"], strict=True))
+
+    def _culprit(self, texts: Sequence[str]) -> str:
+        for text in texts:
+            try:
+                self._tokenizer(text, verbose=False)
+            except (TypeError, UnicodeError):
+                shown = text[:80].encode("ascii", "backslashreplace").decode()
+                return f"request {shown!r} cannot be tokenised: is it valid Unicode, without halves of surrogate pairs?"
+        return f"the tokenizer refuses one of {len(texts)} texts, but none of them alone"
 
 
 def _move_space(context: str, continuation: str) -> tuple[str, str]:

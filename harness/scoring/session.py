@@ -79,6 +79,7 @@ class Session:
         self.account = Account()
         self._model, self._scoring, self._journal, self._full = model, scoring, journal, full
         self._engine = Engine(model, scoring, self.account)
+        self._low: Any = None
         self._cautions: list[str] = []
         self._audited: list[tuple[Request, Answer, int]] = []
 
@@ -140,13 +141,19 @@ class Session:
         self, requests: Sequence[Request], progress: Progress, documents: Sequence[int], options: Sequence[str]
     ) -> list[Answer]:
         first = Account()
-        low = Engine(_low(self._model), self._scoring, first).score(requests, progress)
+        if self._low is None:
+            self._low = _low(self._model)
+        low = Engine(self._low, self._scoring, first).score(requests, progress)
 
         def rescore(members: Sequence[int]) -> Mapping[int, Answer]:
             found = self._engine.score([requests[i] for i in members], _renamed(progress), self._journal)
             return dict(zip(members, found, strict=True))
 
-        screened = screen.screen(low, documents, options, rescore)
+        described = [
+            screen.Option(document=document, text=text, tokens=len(request.targets))
+            for request, document, text in zip(requests, documents, options, strict=True)
+        ]
+        screened = screen.screen(low, described, rescore)
         self.account.notes["screened"] = {
             **screened.facts(),
             "seconds_in_bfloat16": first.seconds,
@@ -159,8 +166,8 @@ class Session:
         share = 1 - screened.rescored_documents / max(1, screened.documents)
         self._cautions.append(
             f"screened: log-likelihoods of {share:.0%} of the documents are those of bfloat16; the difference of two "
-            f"options is off by {screened.error:.2g} nat at most where measured, and every decision closer than "
-            f"{screened.bound:.2g} was taken in full precision"
+            f"options is off by {screened.error:.2g} nat at most where measured, and every decision closer than twice "
+            "that, in proportion to the root of the options' length, was taken in full precision"
         )
         return screened.answers
 

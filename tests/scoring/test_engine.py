@@ -231,9 +231,9 @@ def test_screening_changes_no_decision(tiny):
     assert decide(found, documents) == decide(exact, documents)
     told = session.account.facts()["screened"]
     assert 0 < told["rescored_documents"] < told["documents"] == 120
-    assert told["error_bound"] >= told["largest_error"] > 0
+    assert told["error_bound_per_root_token"] >= told["largest_error_per_root_token"] > 0
     differences = [abs(a - b) for (a, _), (b, _) in zip(found, exact, strict=True)]
-    assert 1e-3 < max(differences) < 10 * told["error_bound"]
+    assert 1e-3 < max(differences) < 10 * told["largest_error"]
     assert any("bfloat16" in sentence for sentence in session.cautions)
     assert next(model.parameters()).dtype == torch.float32
 

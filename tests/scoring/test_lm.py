@@ -123,6 +123,16 @@ def test_what_cannot_be_scored_is_refused_in_one_line(tiny, pair):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("pair", [("the \ud83d cat", " sat"), ("the cat", " \udc4d")])
+def test_text_that_is_no_unicode_is_refused_in_one_line(tiny, pair):
+    """Half of a surrogate pair, which JSON can hold, is named; so is a prompt to continue."""
+    with pytest.raises(ValueError, match=r"ud(83d|c4d).*cannot be tokenised") as error:
+        ours(tiny, "gpt2").score([PAIRS[0], pair], tiny.quiet)
+    assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match="cannot be tokenised"):
+        ours(tiny, "gpt2").generate([("".join(pair), {})], tiny.quiet)
+
+
 def test_weights_that_are_not_numbers_are_refused(tiny):
     """NaN weights raise an error that names the first request."""
     broken = copy.deepcopy(tiny.model("gpt_neox"))
