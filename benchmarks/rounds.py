@@ -193,7 +193,7 @@ def _batch_times(workload: Workload, theirs: Theirs, batches: tuple[int, ...]) -
         size += 1
     times = {}
     for batch in batches:
-        if batch <= max(1, len(rows)):
+        if batch <= len(rows) or batch == min(batches):
             theirs.batch = batch
             times[batch] = machine.timed(lambda: _score(theirs, workload.first(size)))[0]
     return times

@@ -73,7 +73,7 @@ def _run(given: argparse.Namespace) -> None:
         model=given.model, dtype=given.dtype, device=given.device, threads=given.threads or torch.get_num_threads()
     )
     report = suite.run(ask, plan)
-    report.settings |= {"quick": given.quick, "arguments": sys.argv[1:]}
+    report.settings |= {"quick": given.quick, "workloads": list(names), "documents": given.documents}
     table.show(report)
     if given.json:
         given.json.parent.mkdir(parents=True, exist_ok=True)

@@ -94,10 +94,10 @@ def _speeds(speeds: list[Speed]) -> Table:
 def _works(speeds: list[Speed]) -> Table:
     table = _table(
         "What was computed",
-        ("", "naive", "unique", "computed", "waste", "heads", "GFLOP/s", "GEMM", "plan", "difference", "flips"),
+        ("", "naive", "unique", "computed", "waste", "heads", "GFLOP/s", "GEMM", "plan", "diff", "flips"),
         "tokens: of all requests, of the radix tree over them, through our engine with padding. heads: distinct "
         "scored positions. GFLOP/s: operations needed at least, over our time; GEMM: the same over the rate of matrix "
-        "products. plan: share of our time. difference: largest of a log-likelihood, in nats; flips: documents "
+        "products. plan: share of our time. diff: largest of a log-likelihood, in nats; flips: documents "
         "answered differently.",
     )
     for speed in speeds:

@@ -13,6 +13,8 @@ import torch
 if TYPE_CHECKING:
     from harness.scoring.requests import Request
 
+_ROWS = 64
+
 
 @torch.inference_mode()
 def score(model: Any, request: Request) -> tuple[float, bool]:
@@ -23,6 +25,10 @@ def score(model: Any, request: Request) -> tuple[float, bool]:
     options = {"logits_to_keep": kept} if "logits_to_keep" in inspect.signature(model.forward).parameters else {}
     logits = model(input_ids=ids, **options).logits[0, -kept:]
     targets = torch.tensor(request.targets, dtype=torch.long, device=logits.device)
-    logprobs = torch.log_softmax(logits.double(), dim=-1)
-    total = logprobs.gather(1, targets[:, None]).sum().item()
-    return total, bool((logprobs.argmax(-1) == targets).all())
+    total, greedy = 0.0, True
+    # In parts, because fp64 copies of a whole window's logits would be the peak of a run's memory.
+    for part, wanted in zip(logits.split(_ROWS), targets.split(_ROWS), strict=True):
+        logprobs = torch.log_softmax(part.double(), dim=-1)
+        total += logprobs.gather(1, wanted[:, None]).sum().item()
+        greedy &= bool((logprobs.argmax(-1) == wanted).all())
+    return total, greedy
