@@ -78,10 +78,6 @@ class Arena(Cache):
             for held in (layer.keys, layer.values):
                 held[targets[0] : targets[1], :, :tokens] = held[source, :, :tokens]
 
-    def nbytes(self) -> int:
-        """Bytes of the memory taken."""
-        return sum(layer.keys.nbytes + layer.values.nbytes for layer in self.layers if layer.is_initialized)
-
     def _reserve(self, tokens: int) -> None:
         where = self._where
         if tokens <= where.capacity:

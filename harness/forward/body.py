@@ -75,11 +75,6 @@ class Body:
             return f"attention {self._attention} takes no mask of four dimensions"
         return ""
 
-    @property
-    def masks(self) -> bool:
-        """Whether any token can be hidden from any other, and lie anywhere."""
-        return not self.obstacle
-
     def arena(self, *, slots: int, capacity: int) -> Arena:
         """An empty cache for this model."""
         return Arena(self.layers, slots=slots, capacity=capacity)

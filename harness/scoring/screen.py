@@ -51,7 +51,6 @@ class Screened:
 
     Attributes:
         answers: of every request; in full precision for documents that were re-scored.
-        rescored: requests in full precision.
         documents: number of documents.
         rescored_documents: of these in full precision.
         error: the largest error seen of the difference between two options, in nats.
@@ -60,7 +59,6 @@ class Screened:
     """
 
     answers: list[Answer]
-    rescored: frozenset[int]
     documents: int
     rescored_documents: int
     error: float
@@ -134,7 +132,6 @@ def screen(low: Sequence[Answer], options: Sequence[Option], rescore: Rescore) -
         wanted = [number for number, margin in margins.items() if number not in exact and (margin <= bound).any()]
     return Screened(
         answers=answers,
-        rescored=frozenset(i for number in exact for i in groups[number]),
         documents=len(groups),
         rescored_documents=len(exact),
         error=error,
