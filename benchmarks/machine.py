@@ -47,13 +47,14 @@ class Products:
 
     Args:
         model: its device, dtype and matrix shapes are used.
+        dtype: another dtype than the model's.
     """
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, *, dtype: torch.dtype | None = None) -> None:
         weight = model.get_output_embeddings().weight
         self._shapes = shapes.linear_shapes(model)
         rows = ROWS if weight.device.type == "cpu" else ROWS * _MUCH
-        made = {"device": weight.device, "dtype": weight.dtype}
+        made = {"device": weight.device, "dtype": dtype or weight.dtype}
         self._inputs = {size: torch.randn(rows, size, **made) for size, _ in self._shapes}
         self._weights = [torch.randn(outputs, inputs, **made) for inputs, outputs in self._shapes]
         self._flops = sum(2.0 * rows * inputs * outputs for inputs, outputs in self._shapes)

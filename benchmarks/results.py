@@ -125,6 +125,7 @@ class Screening:
         full: seconds of each round in full precision.
         screened: seconds of each round of the screened mode.
         flips: documents that are answered differently.
+        products: rate of matrix products in bf16 over that in full precision, before each round.
         facts: what the engine says of the last screened round.
     """
 
@@ -133,12 +134,18 @@ class Screening:
     full: tuple[float, ...]
     screened: tuple[float, ...]
     flips: int
+    products: tuple[float, ...]
     facts: dict[str, Any]
 
     @property
     def ratio(self) -> float:
         """Full precision's time over the screened mode's."""
         return sum(self.full) / sum(self.screened)
+
+    @property
+    def bound(self) -> float:
+        """The ratio if everything were matrix products: in bf16, and again in full precision for the share."""
+        return 1 / (1 / statistics.median(self.products) + self.rescored_share)
 
     @property
     def rescored_share(self) -> float:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
 from benchmarks import machine
 from benchmarks.results import Screening
 
@@ -26,8 +28,10 @@ def compare(workload: Workload, stage: Stage) -> Screening:
     for contestant in (full, screened):
         _answers(contestant, little)
     times: dict[str, list[float]] = {"full": [], "screened": []}
-    flips = 0
+    quicker = machine.Products(stage.model, dtype=torch.bfloat16)
+    products, flips = [], 0
     for _ in range(stage.rounds):
+        products.append(quicker.rate() / stage.products.rate())
         seconds, exact = machine.timed(lambda: _answers(full, workload))
         times["full"].append(seconds)
         seconds, quick = machine.timed(lambda: _answers(screened, workload))
@@ -39,6 +43,7 @@ def compare(workload: Workload, stage: Stage) -> Screening:
         full=tuple(times["full"]),
         screened=tuple(times["screened"]),
         flips=flips,
+        products=tuple(products),
         facts=screened.totals().get("screened", {}),
     )
 

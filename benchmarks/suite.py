@@ -20,7 +20,7 @@ from benchmarks.report import Report
 from benchmarks.results import Memory, Speed
 from benchmarks.rounds import Stage
 from benchmarks.source import Source, context_of
-from benchmarks.workloads import SEVEN, TITLES, Workload
+from benchmarks.workloads import TITLES, Workload
 
 if TYPE_CHECKING:
     from benchmarks.ask import Ask
@@ -30,6 +30,9 @@ _FEWEST = 3
 
 _WEIGHED = 32
 """Documents of which peak memory is measured."""
+
+_SCREENED = ("piqa", "arc0", "mmlu")
+"""Where the screened mode is measured: short and long options, and letters."""
 
 _QUICK = {"hellaswag": 12, "piqa": 24, "arc0": 16, "arc10": 6, "mmlu": 8, "boolq": 10, "blimp": 40}
 
@@ -191,8 +194,7 @@ def _memory(speed: Speed, ask: Ask, scales: tuple[peak.Scale, peak.Scale], docum
 
 
 def _screen(report: Report, source: Source, plan: Plan, stage: Stage) -> None:
-    names = [name for name in plan.documents if name in SEVEN]
-    for name in names:
+    for name in (name for name in _SCREENED if name in plan.documents):
         workload = source.load(name, plan.documents[name], context=stage.context)
         found = screened.compare(workload, replace(stage, rounds=min(2, stage.rounds)))
         _tell(f"{TITLES[name]}: screened {found.ratio:.2f} times as fast as full precision")

@@ -79,7 +79,8 @@ class Session:
         self.account = Account()
         self._model, self._scoring, self._journal, self._full = model, scoring, journal, full
         self._engine = Engine(model, scoring, self.account)
-        self._low: Any = None
+        self._lower = Account()
+        self._low: Engine | None = None
         self._cautions: list[str] = []
         self._audited: list[tuple[Request, Answer, int]] = []
 
@@ -140,10 +141,9 @@ class Session:
     def _screened(
         self, requests: Sequence[Request], progress: Progress, documents: Sequence[int], options: Sequence[str]
     ) -> list[Answer]:
-        first = Account()
-        if self._low is None:
-            self._low = _low(self._model)
-        low = Engine(self._low, self._scoring, first).score(requests, progress)
+        first, before = self._lower, copy.copy(self._lower)
+        self._low = self._low or Engine(_low(self._model), self._scoring, first)
+        low = self._low.score(requests, progress)
 
         def rescore(members: Sequence[int]) -> Mapping[int, Answer]:
             found = self._engine.score([requests[i] for i in members], _renamed(progress), self._journal)
@@ -156,13 +156,13 @@ class Session:
         screened = screen.screen(low, described, rescore)
         self.account.notes["screened"] = {
             **screened.facts(),
-            "seconds_in_bfloat16": first.seconds,
+            "seconds_in_bfloat16": first.seconds - before.seconds,
             "difference": first.difference,
         }
-        self.account.requests, self.account.unique_tokens = len(requests), first.unique_tokens
-        self.account.computed_tokens += first.computed_tokens
-        self.account.padded_tokens += first.padded_tokens
-        self.account.passes += first.passes
+        self.account.requests, self.account.unique_tokens = len(requests), first.unique_tokens - before.unique_tokens
+        self.account.computed_tokens += first.computed_tokens - before.computed_tokens
+        self.account.padded_tokens += first.padded_tokens - before.padded_tokens
+        self.account.passes += first.passes - before.passes
         share = 1 - screened.rescored_documents / max(1, screened.documents)
         self._cautions.append(
             f"screened: log-likelihoods of {share:.0%} of the documents are those of bfloat16; the difference of two "
