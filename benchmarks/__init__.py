@@ -1,6 +1,7 @@
 """How fast the scoring and generation engine is, beside lm-eval's own backend, on the same requests in the same run.
 
     scoring      `python -m benchmarks.scoring`: the command and its last line
+    planning     `python -m benchmarks.planning`: 100,000 requests, without a model
     suite        which sections run, in which order, with how many documents
     ask          what can be asked for
     rounds       one workload, the contestants taking turns

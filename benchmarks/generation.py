@@ -5,7 +5,7 @@ Layer: torch.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
 import torch
 
@@ -23,8 +23,6 @@ _STOPPED = 1 / 24
 
 _PROMPT = 64
 _NEW = 32
-_READ = 2**29
-"""Bytes that are read to measure the bandwidth: far more than any cache holds."""
 
 
 def mixed(prompts: Sequence[str], stage: Stage, *, longest: int, batches: tuple[int, ...]) -> Decoding:
@@ -88,26 +86,45 @@ def equal(prompts: Sequence[str], stage: Stage, *, rows: int) -> Decoding:
     )
 
 
+@final
+class _Turns:
+    """A listener to a decoding: after each token it reads as many bytes as the token did.
+
+    Step and reading in turn meet the same state of a shared machine, whose bandwidth may halve within a minute.
+    """
+
+    def __init__(self, reading: machine.Reading) -> None:
+        self.steps: list[float] = []
+        self.reads: list[float] = []
+        self._reading = reading
+        self._done = 0
+        self._since = 0.0
+
+    def __call__(self, _phase: str, done: int, _total: int) -> None:
+        """Ends a step; the first one, which reads the prompt, does not count."""
+        now = machine.synchronised()
+        if done > self._done > 0:
+            self.steps.append(now - self._since)
+            self.reads.append(self._reading.seconds())
+        self._done, self._since = done, machine.synchronised()
+
+
 def bandwidth(prompts: Sequence[str], stage: Stage) -> Bandwidth:
-    """Tokens per second of one row after its prompt, beside the rate at which memory is read."""
+    """Steps of one row after its prompt, each beside the time of reading as many bytes as it reads."""
     ours = stage.ours(rows=1)
     text = _of_length(prompts, stage.tokenizer(), count=1)[0]
     weight = stage.model.get_output_embeddings().weight
-    rates, reads = [], []
-
-    def seconds(new: int) -> float:
-        return machine.timed(lambda: ours.lm.generate([(text, {"max_gen_toks": new})], _silent))[0]
-
-    seconds(2)
-    for _ in range(max(3, stage.rounds)):
-        reads.append(machine.read_rate(weight.device.type, weight.dtype, size=_READ))
-        short, long = seconds(1), seconds(1 + _NEW)
-        rates.append(_NEW / (long - short))
     cost = shapes.cost(stage.model)
     held = 2 * cost.layers * cost.width * weight.element_size() * (_PROMPT + _NEW / 2)
-    return Bandwidth(
-        token_bytes=shapes.decoded_bytes(stage.model) + held, read_rate=tuple(reads), tokens_per_second=tuple(rates)
-    )
+    size = shapes.decoded_bytes(stage.model) + held
+    reading = machine.Reading(weight.device.type, weight.dtype, size=size)
+    ours.lm.generate([(text, {"max_gen_toks": 2})], _silent)
+    steps, reads = list[float](), list[float]()
+    for _ in range(max(3, stage.rounds)):
+        turns = _Turns(reading)
+        ours.lm.generate([(text, {"max_gen_toks": 1 + _NEW})], turns)
+        steps, reads = steps + turns.steps, reads + turns.reads
+    return Bandwidth(token_bytes=reading.bytes, steps=tuple(steps), reads=tuple(reads))
 
 
 def _seconds(theirs: Theirs, prompts: Sequence[str], arguments: dict[str, Any], batch: int) -> float:

@@ -201,18 +201,28 @@ class Bandwidth:
 
     Attributes:
         token_bytes: bytes that one token reads: weights, and keys and values of half the text.
-        read_rate: bytes/s, measured between the rounds.
-        tokens_per_second: of each round, without the prompt.
+        steps: seconds of each token after the first.
+        reads: seconds of reading as many bytes, after each of them.
     """
 
     token_bytes: float
-    read_rate: tuple[float, ...]
-    tokens_per_second: tuple[float, ...]
+    steps: tuple[float, ...]
+    reads: tuple[float, ...]
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Median rate of decoding."""
+        return 1 / statistics.median(self.steps)
+
+    @property
+    def read_rate(self) -> float:
+        """Median rate of reading, in bytes/s."""
+        return self.token_bytes / statistics.median(self.reads)
 
     @property
     def fraction(self) -> float:
-        """Share of the bound that is reached."""
-        return statistics.median(self.tokens_per_second) * self.token_bytes / statistics.median(self.read_rate)
+        """Share of the bound that is reached: median over the pairs of a step and the reading after it."""
+        return statistics.median(read / step for read, step in zip(self.reads, self.steps, strict=True))
 
 
 @final

@@ -165,11 +165,10 @@ def _decodings(decodings: list[Decoding]) -> Table:
 def _rest(report: Report) -> Iterable[str]:
     if report.bandwidth:
         found = report.bandwidth
-        rate = statistics.median(found.tokens_per_second)
-        reading = statistics.median(found.read_rate)
         yield (
-            f"Decoding one row: {rate:.1f} tokens/s, {found.fraction:.0%} of the {reading / found.token_bytes:.1f} "
-            f"that reading {found.token_bytes / 1e6:.0f} MB a token at {reading / 1e9:.1f} GB/s allows."
+            f"Decoding one row: {found.tokens_per_second:.1f} tokens/s, {found.fraction:.0%} of what reading "
+            f"{found.token_bytes / 1e6:.0f} MB a token allows; reading, in turn with the tokens, went at "
+            f"{found.read_rate / 1e9:.1f} GB/s."
         )
     for memory in report.memories:
         yield (

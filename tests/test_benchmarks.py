@@ -173,3 +173,13 @@ def test_a_bad_argument_is_told_in_one_line(repository, arguments, said):
     assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert done.stdout == ""
+
+
+def test_planning_tells_what_it_costs_and_saves(repository):
+    """One line for each kind of cell, with fewer tokens computed where prompts are shared."""
+    command = [sys.executable, "-m", "benchmarks.planning", "--requests", "400"]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, timeout=120, check=False)
+    shares = [int(share) for share in re.findall(r"(\d+)% of the tokens are computed", done.stdout)]
+    assert done.returncode == 0, done.stderr
+    assert len(shares) == 3
+    assert shares[0] < shares[1] < shares[2]
