@@ -5,27 +5,20 @@ Layer: below `compose`; stdlib and PyYAML only, so that it answers at once.
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-import harness
 from harness.config import ConfigError
+from harness.locations import folders, package_conf
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 GROUPS = ("model", "method", "task", "probe", "suite", "device", "scoring", "report", "experiment")
 
-
-def package_conf() -> Path:
-    """The configs that ship with the package: inside the wheel, or at the top of a checkout."""
-    package = Path(harness.__file__).resolve().parent
-    return package / "conf" if (package / "conf").is_dir() else package.parent / "conf"
-
-
-def folders() -> list[Path]:
-    """Folders searched for configs, the user's own first."""
-    own, shipped = Path.cwd() / "conf", package_conf()
-    return [shipped] if not own.is_dir() or own.resolve() == shipped.resolve() else [own, shipped]
+LOOKED_UP = ("hardware",)
+"""Groups that no run composes: entries are found by what they describe."""
 
 
 def options(group: str) -> list[str]:
@@ -35,7 +28,7 @@ def options(group: str) -> list[str]:
 
 def plural(group: str) -> str:
     """What `harness list` calls the configs of a group."""
-    return group if group == "scoring" else f"{group}s"
+    return group if group in ("scoring", "hardware") else f"{group}s"
 
 
 def describe(group: str) -> list[dict[str, Any]]:
@@ -44,8 +37,9 @@ def describe(group: str) -> list[dict[str, Any]]:
     Raises:
         ConfigError: there is no such group.
     """
-    if group not in GROUPS:
-        raise ConfigError(f"nothing to list under {group!r}: choose {', '.join(plural(g) for g in GROUPS)}")
+    if group not in (*GROUPS, *LOOKED_UP):
+        choices = ", ".join(plural(g) for g in (*GROUPS, *LOOKED_UP))
+        raise ConfigError(f"nothing to list under {group!r}: choose {choices}")
     entries: dict[str, dict[str, Any]] = {}
     for folder in reversed(folders()):
         for path in sorted((folder / group).glob("*.yaml")):

@@ -1,4 +1,4 @@
-"""`harness run | report | list | doctor`. Heavy imports live inside the commands, so that `--help` answers at once.
+"""`harness run | report | list | perturb | doctor`. Heavy imports live inside the commands: `--help` answers at once.
 
 Layer: the top. Exit codes: 0 all is well; 1 something failed and is recorded or printed; 2 what was asked for cannot
 be; 130 interrupted.
@@ -48,8 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        if words[:1] == ["run"]:
-            return _run(words[1:])
+        if own := {"run": _run, "perturb": _perturb}.get("".join(words[:1])):
+            return own(words[1:])
         if words[:1] in (["-sc"], ["--shell-completion"]):
             return _complete(words)
         options = _parser().parse_args(words)
@@ -80,14 +80,19 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--results", default="results", help="folder of the studies (default: results)")
     report.set_defaults(command=_report)
     listing = commands.add_parser(
-        "list", help="list models, methods, tasks, probes, suites, experiments, devices, scoring, reports"
+        "list", help="list models, methods, tasks, probes, suites, experiments, devices, scoring, hardware, reports"
     )
     listing.add_argument(
         "what",
-        help="models | methods | tasks | probes | suites | experiments | devices | scoring | reports | studies",
+        help="models | methods | tasks | probes | suites | experiments | devices | scoring | hardware | reports | "
+        "studies",
+    )
+    listing.add_argument(
+        "--facts", action="store_true", help="of models: sizes, FLOPs, bytes, the batch that fits here, decode bound"
     )
     listing.add_argument("--results", default="results", help="folder of the studies (default: results)")
     listing.set_defaults(command=_list)
+    commands.add_parser("perturb", add_help=False, help="what perturbations make of a text (harness perturb --help)")
     doctor = commands.add_parser("doctor", help="what this machine can run: devices, memory, versions, hub")
     doctor.set_defaults(command=_doctor)
     return parser
@@ -109,11 +114,17 @@ def _run(words: list[str]) -> int:
     return dry_run(words) if dry else run(words)
 
 
+def _perturb(words: list[str]) -> int:
+    from harness.perturb import main as perturb
+
+    return perturb(words)
+
+
 def _complete(words: list[str]) -> int:
     """Answers the shell function that `harness run -sc install=bash` prints; Hydra knows nothing of our commands."""
     line = os.environ.get("COMP_LINE", "").split(" ")
     if line[1:2] != ["run"]:
-        sys.stdout.write("run report list doctor --help --version\n")
+        sys.stdout.write("run report list perturb doctor --help --version\n")
         return 0
     from harness.compose import hand_over
 
@@ -140,6 +151,12 @@ def _study_folder(study: str, results: Path) -> Path:
 
 
 def _list(options: argparse.Namespace) -> int:
+    if options.facts:
+        if options.what.removesuffix("s") != "model":
+            raise ConfigError(f"--facts is about models: harness list models --facts, not {options.what}")
+        from harness.facts import show
+
+        return show()
     if options.what == "studies":
         rows = [
             (p.parent.name, f"{len(list(p.glob('*/*.json')))} records") for p in Path(options.results).glob("*/records")
