@@ -34,6 +34,11 @@ $(VENV)/.bench: $(VENV)/.run
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[bench]'
 	@touch $@
 
+$(VENV)/.torchao: $(VENV)/.dev
+	# Without bitsandbytes, which is large and needs CUDA. It adds seconds to every start: not for the default tests.
+	$(PIP) install --quiet --constraint constraints.txt torchao
+	@touch $@
+
 $(VENV)/.ray: $(VENV)/.dev
 	$(PIP) install --quiet --constraint constraints.txt --editable '.[ray]'
 	@touch $@
@@ -44,7 +49,7 @@ quickstart: $(VENV)/.run ## install, measure the six embedded models, print the 
 test: $(VENV)/.dev ## the default tests: no network, no GPU, at most 6 minutes on two cores
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-test-all: $(VENV)/.smollm $(VENV)/.ray ## the slow tests too: real data where present, optional packages, every experiment
+test-all: $(VENV)/.smollm $(VENV)/.ray $(VENV)/.torchao ## the slow tests too: real data where present, optional packages, every experiment
 	$(BIN)/python -m pytest -m 'not gpu'
 
 test-gpu: $(VENV)/.dev ## the tests that need a CUDA device

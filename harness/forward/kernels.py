@@ -76,7 +76,8 @@ def _replacements(model: nn.Module) -> Iterator[tuple[nn.Module, Callable[..., A
 
 
 def _plain(weight: torch.Tensor) -> bool:
-    return weight.device.type == "cpu" and weight.dtype in _DTYPES
+    quantised = type(weight) not in {torch.Tensor, nn.Parameter}
+    return weight.device.type == "cpu" and weight.dtype in _DTYPES and not quantised
 
 
 def _columns(layer: Any) -> torch.Tensor:

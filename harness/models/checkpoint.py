@@ -10,12 +10,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PretrainedConfig
+from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 from transformers.utils.import_utils import is_flash_attn_2_available, is_flash_attn_3_available
 
 from harness.config import ConfigError, nearest
+from harness.models import quantisation
 from harness.models.families import FAMILIES
+from harness.models.spec import NEED_CUDA
 from harness.records import Unsupported
 
 if TYPE_CHECKING:
@@ -77,13 +79,15 @@ def pretrained(spec: ModelSpec, device: Device, place: Place, config: Pretrained
         ConfigError: it needs a package that is not installed.
     """
     check_attention(spec, device, config)
-    options: dict[str, Any] = {"device_map": _device_map(spec, device), "quantization_config": _quantised(spec, device)}
+    dtype = torch_dtype(spec, device)
+    quantised = quantisation.on_reading(spec, dtype)
+    options: dict[str, Any] = {"device_map": _device_map(spec, device), "quantization_config": quantised}
     if spec.attention != "auto":
         options["attn_implementation"] = spec.attention
     loaded: Any = AutoModelForCausalLM.from_pretrained(
         place.path,
         config=config,
-        dtype=torch_dtype(spec, device),
+        dtype=dtype,
         trust_remote_code=spec.trust_remote_code,
         output_loading_info=True,
         **place.options,
@@ -92,6 +96,7 @@ def pretrained(spec: ModelSpec, device: Device, place: Place, config: Pretrained
     model, info = loaded
     if missing := sorted(info["missing_keys"]):
         raise ValueError(f"{len(missing)} of its weights are missing from the checkpoint, the first is {missing[0]}")
+    quantisation.afterwards(model, spec)
     return model.eval()
 
 
@@ -112,6 +117,7 @@ def drawn(spec: ModelSpec, device: Device, config: PretrainedConfig) -> PreTrain
     with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device.kind == "cuda" else []), place:
         torch.manual_seed(spec.seed)
         model = AutoModelForCausalLM.from_config(config, dtype=torch_dtype(spec, device), **options)
+    quantisation.afterwards(model, spec)
     return model.eval()
 
 
@@ -125,7 +131,7 @@ def check_placement(spec: ModelSpec, device: Device) -> None:
         return
     if spec.device_map != "none":
         raise Unsupported(f"device_map={spec.device_map} needs CUDA")
-    if spec.quantisation != "none":
+    if spec.quantisation in NEED_CUDA:
         raise Unsupported(f"quantisation={spec.quantisation} needs CUDA")
 
 
@@ -175,16 +181,6 @@ def _device_map(spec: ModelSpec, device: Device) -> str | dict[str, int] | None:
     if device.kind == "cpu":
         return None
     return "auto" if spec.device_map == "auto" else {"": torch.cuda.current_device()}
-
-
-def _quantised(spec: ModelSpec, device: Device) -> BitsAndBytesConfig | None:
-    if spec.quantisation == "none":
-        return None
-    if spec.quantisation == "int8":
-        return BitsAndBytesConfig(load_in_8bit=True)
-    return BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch_dtype(spec, device)
-    )
 
 
 def _plain(value: Any) -> Any:

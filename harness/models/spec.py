@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 DEVICE_MAPS = ("none", "auto")
 ATTENTION = ("auto", "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")
-QUANTISATION = ("none", "int8", "nf4")
+QUANTISATION = ("none", "int8", "nf4", "torchao_int8")
+NEED_CUDA = ("int8", "nf4")
+"""Quantisation by bitsandbytes."""
 WEIGHTS = ("pretrained", "random")
 
 
@@ -38,7 +40,8 @@ class ModelSpec:
         dtype: of weights and arithmetic; `auto` is float32 on CPU and the widest fast type on CUDA.
         device_map: `auto` spreads the layers over all visible GPUs.
         attention: implementation of attention; `auto` leaves the choice to transformers.
-        quantisation: `int8` or `nf4` by bitsandbytes, on CUDA.
+        quantisation: `int8` or `nf4` by bitsandbytes, on CUDA and with pretrained weights; `torchao_int8`: int8 weights
+            of linear layers by torchao, anywhere.
         weights: `random` builds the model from `architecture` without any checkpoint.
         trust_remote_code: whether code that lies beside the checkpoint may be run.
         architecture: keyword arguments of the transformers config class.
@@ -115,7 +118,7 @@ class ModelSpec:
             raise ValueError(f"weights=random needs a family out of {', '.join(families.FAMILIES)}, not auto")
         if not self.architecture:
             raise ValueError("weights=random needs `architecture`: the sizes of the model to build")
-        if self.quantisation != "none":
+        if self.quantisation in NEED_CUDA:
             raise ValueError(f"quantisation={self.quantisation} needs weights=pretrained")
 
 
@@ -124,8 +127,11 @@ def _whole(value: Any) -> bool:
 
 
 def _check_quantisation(quantisation: str) -> None:
-    if importlib.util.find_spec("bitsandbytes") is None:
-        raise ValueError(f"quantisation={quantisation} needs bitsandbytes: pip install 'harness[quantisation]'")
+    package = "bitsandbytes" if quantisation in NEED_CUDA else "torchao"
+    if importlib.util.find_spec(package) is None:
+        raise ValueError(f"quantisation={quantisation} needs {package}: pip install 'harness[quantisation]'")
+    if quantisation not in NEED_CUDA:
+        return
     from harness.devices import cuda_devices
 
     gpus, reason = cuda_devices()

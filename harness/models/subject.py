@@ -15,7 +15,8 @@ from huggingface_hub.utils import logging as hub_logging
 from transformers.utils import logging
 
 from harness.config import ConfigError
-from harness.models import checkpoint
+from harness.meters.memory import resident
+from harness.models import checkpoint, quantisation
 from harness.models.faults import told
 from harness.models.place import find
 from harness.models.tokenizer import fit, read_tokenizer, tokenizer_source
@@ -48,7 +49,7 @@ class Subject:
         lm: scores and generates; what lm-eval sees.
         facts: effective settings, read back from the loaded model: class, family, source, revision, dtype, products (of
             float32 matrices), attention, device, device_map, quantisation, weights, parameters, context,
-            trust_remote_code, tokenizer.
+            trust_remote_code, tokenizer, host_before_bytes (resident bytes of the process right before the model came).
     """
 
     spec: ModelSpec
@@ -79,11 +80,12 @@ def load(spec: ModelSpec, device: Device, progress: Progress) -> Subject:
         place = _place(spec)
         tokenizer = read_tokenizer(spec, place)
         progress("loading", 1, _STEPS)
+        before = resident()
         model = _model(spec, device, place, tokenizer)
         progress("loading", 2, _STEPS)
     with told(spec.name, tokenizer_source(spec), "tokenizer"):
         fit(tokenizer, _rows(model))
-    facts = _facts(spec, model, tokenizer, place)
+    facts = {**_facts(spec, model, tokenizer, place), "host_before_bytes": before}
     _check_effective(spec, facts)
     lm = HarnessLM(model, tokenizer, batch=device.batch, context=facts["context"])
     progress("loading", _STEPS, _STEPS)
@@ -96,7 +98,8 @@ def parameter_count(model: torch.nn.Module) -> int:
     for parameter in model.parameters():
         packed = getattr(parameter, "quant_state", None)
         shape = tuple(packed.shape if packed is not None else parameter.shape)
-        address = id(parameter) if parameter.is_meta else parameter.data_ptr()
+        wrapped = parameter.is_meta or hasattr(parameter, "__tensor_flatten__")  # no address of its own
+        address = id(parameter) if wrapped else parameter.data_ptr()
         unique[(address, *shape)] = math.prod(shape)
     return sum(unique.values())
 
@@ -136,21 +139,13 @@ def _facts(
         "attention": config._attn_implementation,  # noqa: SLF001 - transformers has no public name for it
         "device": str(next(model.parameters()).device),
         "device_map": f"auto: {', '.join(placed)}" if len(placed) > 1 or spec.device_map == "auto" else "none",
-        "quantisation": _quantisation(model),
+        "quantisation": quantisation.effective(model),
         "weights": spec.weights,
         "parameters": parameter_count(model),
         "context": _context(spec, config),
         "trust_remote_code": type(model).__module__.startswith("transformers_modules"),
         "tokenizer": f"{tokenizer_source(spec)} ({type(tokenizer).__name__}, {len(tokenizer)} tokens)",
     }
-
-
-def _quantisation(model: PreTrainedModel) -> str:
-    if getattr(model, "is_loaded_in_8bit", False):
-        return "int8"
-    if getattr(model, "is_loaded_in_4bit", False):
-        return str(model.config.quantization_config.bnb_4bit_quant_type)
-    return "none"
 
 
 def _context(spec: ModelSpec, config: Any) -> int:
