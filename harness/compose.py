@@ -109,7 +109,14 @@ def plans(arguments: Sequence[str]) -> list[Plan]:
     studies = {(p.study, p.folder) for p in found}
     if len(studies) > 1:
         raise ConfigError(f"one sweep is one study, this one names {', '.join(sorted(s for s, _ in studies))}")
+    _check_control(found)
     return found
+
+
+def _check_control(found: Sequence[Plan]) -> None:
+    models = {p.cells[0].model for p in found}
+    for name in sorted({p.control for p in found} - {""} - models):
+        raise ConfigError(f"control={name!r} is no model of this run: {nearest(name, models)}; control=null for none")
 
 
 def _open(arguments: Sequence[str]) -> tuple[Hydra, Namespace]:

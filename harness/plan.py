@@ -13,14 +13,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast, final
 
+from harness.budget import Budget
 from harness.config import ConfigError, construct, nearest
 from harness.devices import Device, DeviceChoice, cuda_devices
 from harness.provenance import scrub
 from harness.records import Cell
 from harness.scoring.options import Scoring
 
-KEYS = ("study", "results", "limit", "shots", "seed", "retry")
+KEYS = ("study", "results", "limit", "shots", "seed", "retry", "control", "budget")
 GROUPS = ("model", "method", "task", "probe", "suite", "device", "scoring", "report", "experiment", "local")
+
+AGAIN = "{} (again)"
+"""Label of the control: the model that stands in the study a second time."""
 
 
 @final
@@ -37,6 +41,8 @@ class Plan:
         command: the overrides that composed it, for the record.
         nodes: by cell id, what constructs the workload here: the cell's node with the paths of this machine.
         launcher: class of Hydra's launcher, empty where it does not matter.
+        control: name of the model of the run whose probes are measured twice, empty for none.
+        budget: how long the run may go on starting probes; None for as long as it takes.
     """
 
     study: str
@@ -47,6 +53,8 @@ class Plan:
     command: tuple[str, ...] = ()
     nodes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     launcher: str = ""
+    control: str = ""
+    budget: Budget | None = None
 
 
 def plan(config: Mapping[str, Any], *, command: Sequence[str] = ()) -> Plan:
@@ -62,12 +70,7 @@ def plan(config: Mapping[str, Any], *, command: Sequence[str] = ()) -> Plan:
     _check_keys(config)
     device: Device = _part(config, "device", DeviceChoice).resolve()
     model, method = _model(config, device), _part(config, "method")
-    workloads = [*_workloads(config, "task"), *_workloads(config, "probe")]
-    if not workloads:
-        raise ConfigError(
-            "nothing to measure: name tasks or probes (task=[zoo-sentiment,zoo-story] probe=decode-small), "
-            "a suite (suite=zoo) or an experiment (experiment=quickstart); `harness list tasks` shows what there is"
-        )
+    workloads = _all_workloads(config)
     if model.device_map == "auto" and device.kind == "cuda":
         device = dataclasses.replace(device, count=len(cuda_devices()[0]))
     _part(config, "report")
@@ -75,6 +78,7 @@ def plan(config: Mapping[str, Any], *, command: Sequence[str] = ()) -> Plan:
         raise ConfigError(f"retry={config['retry']!r} is not a valid value: true or false")
     shared = {"model": node(model), "method": node(method), "device": device.node()}
     own = {"task": {"scoring": _scoring(config, device)}, "probe": {}}
+    control = _control(config)
     cells: list[Cell] = []
     nodes: dict[str, dict[str, Any]] = {}
     for kind, workload in workloads:
@@ -87,8 +91,9 @@ def plan(config: Mapping[str, Any], *, command: Sequence[str] = ()) -> Plan:
             seed=getattr(workload, "seed", 0),
             spec={**shared, **own[kind], "workload": _without_folders(made)},
         )
-        cells.append(cell)
-        nodes[cell.id] = made
+        for one in _repeated(cell, control):
+            cells.append(one)
+            nodes[one.id] = made
     return Plan(
         study=_study(config),
         folder=Path(str(config["results"])) / _study(config),
@@ -97,6 +102,8 @@ def plan(config: Mapping[str, Any], *, command: Sequence[str] = ()) -> Plan:
         retry=config["retry"],
         command=tuple(scrub(o) for o in command),
         nodes=nodes,
+        control=control,
+        budget=Budget.parse(config.get("budget")),
     )
 
 
@@ -152,6 +159,23 @@ def _study(config: Mapping[str, Any]) -> str:
     return name
 
 
+def _control(config: Mapping[str, Any]) -> str:
+    """The model whose probes are measured twice. Whether the run has it shows when all jobs are planned."""
+    name = config.get("control")
+    if name is None:
+        return ""
+    if not isinstance(name, str) or not name:
+        raise ConfigError(f"control={name!r} is not a valid value: the name of a model of the run, or null")
+    return name
+
+
+def _repeated(cell: Cell, control: str) -> tuple[Cell, ...]:
+    """`cell`, and where it is a probe of the control model once more under another label."""
+    if cell.kind != "probe" or cell.model != control:
+        return (cell,)
+    return cell, dataclasses.replace(cell, model=AGAIN.format(cell.model))
+
+
 def _part(config: Mapping[str, Any], group: str, kind: type | None = None) -> Any:
     data = config.get(group)
     if not isinstance(data, Mapping):
@@ -180,7 +204,18 @@ def _scoring(config: Mapping[str, Any], device: Device) -> dict[str, Any]:
     return {name: value for name, value in node(spec).items() if name != "name"}
 
 
+def _all_workloads(config: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    workloads = [*_workloads(config, "task"), *_workloads(config, "probe")]
+    if not workloads:
+        raise ConfigError(
+            "nothing to measure: name tasks or probes (task=[zoo-sentiment,zoo-story] probe=decode-small), "
+            "a suite (suite=zoo) or an experiment (experiment=quickstart); `harness list tasks` shows what there is"
+        )
+    return workloads
+
+
 def _workloads(config: Mapping[str, Any], group: str) -> list[tuple[str, Any]]:
+    """The workloads of a group, each with its group's name; a probe over a grid is one workload for each point."""
     nodes = cast("Mapping[str, Mapping[str, Any]]", config.get(group) or {})
     if "_target_" in nodes:
         name = nodes.get("name", "NAME")
@@ -193,7 +228,7 @@ def _workloads(config: Mapping[str, Any], group: str) -> list[tuple[str, Any]]:
             raise ConfigError(f"{where}: no {group} of that name is chosen: {nearest(name, chosen)}")
         workload = construct(_with_overrides(data, config, group), where=where)
         _check(workload, where=where)
-        built.append((group, workload))
+        built += [(group, point) for point in (workload.points() if hasattr(workload, "points") else (workload,))]
     return built
 
 

@@ -38,6 +38,10 @@ class Display(Protocol):
         """`done` of `total` steps of a phase of the cell `title` are behind us."""
         ...
 
+    def block(self, name: str) -> None:
+        """The cells that follow belong to the block `name`; empty where there is but one."""
+        ...
+
     def finished(self, title: str, note: str) -> None:
         """The cell `title` ended; `note` is its status or why it failed."""
         ...
@@ -78,6 +82,10 @@ class Bars:
             self._shown = (title, phase)
         self._progress.update(self._phase, completed=done, total=total or None)
 
+    def block(self, name: str) -> None:
+        """Names the block beside the upper bar."""
+        self._progress.update(self._cells, description=escape(", ".join(["cells", *([name] if name else [])])))
+
     def finished(self, title: str, note: str) -> None:
         """Prints a line above the bars and moves the upper bar."""
         line = Text.assemble("  ", title, "  ", (note, "dim" if note == "ok" else "bold"))
@@ -93,6 +101,7 @@ class Lines:
         self._console, self._total, self._done = console, total, done
         self._start, self._began, self._last = time.monotonic(), done, time.monotonic()
         self._phase_start, self._phase_done, self._shown = time.monotonic(), 0, ("", "")
+        self._block = ""
 
     def __enter__(self) -> Self:
         """Nothing to start."""
@@ -110,6 +119,12 @@ class Lines:
             self._last = now
             remaining = left(now - self._phase_start, done - self._phase_done, total - done)
             self._print(f"  {title}: {phase} {done}/{total}{remaining}")
+
+    def block(self, name: str) -> None:
+        """Prints a line where another block begins."""
+        if name != self._block:
+            self._block = name
+            self._print(f"  {name}")
 
     def finished(self, title: str, note: str) -> None:
         """Prints the count of finished cells."""

@@ -21,7 +21,10 @@ SCHEMA = 1
 MEASURE_VERSION = 1
 """Version of what the measurements mean. It is part of every cell's identity: raising it re-measures everything."""
 
-UNITS = frozenset({"1", "s", "B", "J", "W", "tok/s", "item/s", "FLOP", "tok", "bit/B", "ppl"})
+UNITS = frozenset(
+    {"1", "s", "B", "J", "W", "FLOP", "tok", "bit/B", "ppl"}
+    | {"tok/s", "item/s", "B/s", "FLOP/s", "J/tok", "J/item", "s/tok"}
+)
 """Units a measurement may carry. SI base units; `1` is a fraction, a score or a count."""
 
 
@@ -32,6 +35,8 @@ class Status(StrEnum):
     OOM = "oom"
     UNSUPPORTED = "unsupported"
     FAILED = "failed"
+    NOT_RUN = "not_run"
+    """The run's time budget ended before: no result, and measured by the next run."""
 
 
 class Unsupported(Exception):  # noqa: N818 - it is an outcome, not an error
@@ -52,7 +57,7 @@ class Cell:
     Attributes:
         model: label of the model (two labels may share one spec: an A/A control).
         method: label of the adaptation, `none` for the model as it is.
-        workload: label of the task or probe.
+        workload: label of the task or probe; all points of a probe's grid share it.
         kind: `task` or `probe`.
         perturbation: label of the perturbation, `none` for clean input.
         severity: strength of the perturbation in 0..1.
@@ -80,11 +85,27 @@ class Cell:
 
     @property
     def title(self) -> str:
-        """Short name for people, as in `gpt2 · sst2`."""
+        """Short name for people, as in `gpt2 · sst2`, or `gpt2 · decode · batch 8, prompt 128, new 32`."""
         parts = [self.model, *([] if self.method == "none" else [self.method]), self.workload]
         if self.perturbation != "none":
             parts.append(f"{self.perturbation}@{self.severity:g}")
-        return " · ".join(parts)
+        return " · ".join([*parts, *([self.point] if self.point else [])])
+
+    @property
+    def point(self) -> str:
+        """Where in the grid of its probe the cell lies, as in `batch 8, prompt 128, new 32`; empty for a task.
+
+        The first of several processes that repeat it goes without a number, the others are `replicate 2` and so on.
+        """
+        node: Mapping[str, Any] = self.spec.get("workload", {}) if self.kind == "probe" else {}
+        said = [f"{name} {node[name]}" for name in ("batch", "prompt", "new") if isinstance(node.get(name), int)]
+        return ", ".join([*said, *([f"replicate {self.replicate + 1}"] if self.replicate else [])])
+
+    @property
+    def replicate(self) -> int:
+        """Which of the processes that repeat a point of a probe, counted from 0."""
+        number = self.spec.get("workload", {}).get("replicate", 0) if self.kind == "probe" else 0
+        return number if isinstance(number, int) else 0
 
 
 @final
@@ -243,7 +264,8 @@ class Workload(Protocol):
     """A task or a probe: anything that measures a loaded subject.
 
     Workloads are frozen keyword-only dataclasses constructed from a YAML leaf; constructing one has no side effect and
-    imports neither torch nor lm-eval.
+    imports neither torch nor lm-eval. A probe over a grid also has `points()`, the workloads that become its cells. One
+    whose class says `loads_itself = True` is run on a `harness.models.unloaded.Unloaded`.
     """
 
     @property

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from harness.records import Cell, Measurement, Outcome
     from harness.store import Store
 
-PLACED = frozenset({"device", "device_map"})
-"""Facts of a subject that say where it lies, and not what it answers."""
+PLACED = frozenset({"device", "device_map", "host_before_bytes"})
+"""Facts of a subject that say where it lies or what was there before, and not what it answers."""
 
 
 def answers(scoring: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from typing import TYPE_CHECKING, Any, final
 
 from rich.console import Console
@@ -16,14 +17,14 @@ from rich.table import Table
 
 from harness.compose import hand_over, plan_of, plans
 from harness.config import ConfigError, construct
-from harness.execute import StoreError, execute, pending
+from harness.execute import StoreError, execute, pending, probes, quality
 from harness.plan import Plan, build
-from harness.progress import display
+from harness.progress import Display, display
 from harness.records import Cell, Record, Status
 from harness.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from omegaconf import DictConfig
@@ -49,6 +50,7 @@ def run(arguments: Sequence[str]) -> int:
         code = _measure(arguments, found, total=len(cells), done=len(cells) - len(todo))
         if code:
             return code
+        _tell_left_out(found[0], cells.values(), console)
     return finish(folder, found[0].report, cells=tuple(cells.values()))
 
 
@@ -58,7 +60,7 @@ def _measure(arguments: Sequence[str], found: Sequence[Plan], *, total: int, don
     try:
         if found[0].launcher.endswith(".BasicLauncher"):
             with display(console, total=total, done=done) as shown:
-                hand_over(arguments, lambda config: execute(plan_of(config), shown))
+                _all_jobs(arguments, shown)
         else:
             hand_over(arguments, _job)
     except KeyboardInterrupt:
@@ -73,6 +75,27 @@ def _measure(arguments: Sequence[str], found: Sequence[Plan], *, total: int, don
     return 0
 
 
+def _all_jobs(arguments: Sequence[str], shown: Display) -> None:
+    """Measures each job's quality cells in turn, then the probes of all jobs, which are compared in one order."""
+    began = time.monotonic()
+    jobs: list[Plan] = []
+
+    def job(config: DictConfig) -> None:
+        jobs.append(plan_of(config))
+        quality(jobs[-1], shown)
+
+    hand_over(arguments, job)
+    probes(jobs, shown, began=began)
+
+
+def _tell_left_out(plan: Plan, cells: Iterable[Cell], console: Console) -> None:
+    store = Store(plan.folder)
+    left = sum((r := store.read(c)) is not None and r.status is Status.NOT_RUN for c in cells)
+    if left and plan.budget:
+        why = f"the time budget of {plan.budget.text} was used up"
+        console.print(f"{left} cells were not run: {why}. Run the same command to go on.", highlight=False)
+
+
 @final
 class Output(Console):
     """The terminal or the pipe. When its reader has gone (`| head`), measuring goes on in silence."""
@@ -84,7 +107,7 @@ class Output(Console):
 
 
 def _job(config: DictConfig) -> None:
-    """One job under a launcher that runs elsewhere: it has a display of its own, in plain lines."""
+    """One job under a launcher that runs elsewhere: a display of its own, in plain lines, and an order of its own."""
     plan = plan_of(config)
     todo = pending(plan)
     with display(Output(force_terminal=False), total=len(plan.cells), done=len(plan.cells) - len(todo)) as shown:
@@ -114,6 +137,7 @@ def dry_run(arguments: Sequence[str]) -> int:
         ("cell", "left"),
         ("model", "left"),
         ("workload", "left"),
+        ("point", "left"),
         ("documents", "right"),
         ("requests", "right"),
         ("", "left"),
@@ -124,7 +148,7 @@ def dry_run(arguments: Sequence[str]) -> int:
         known = _forecast(cell, nodes[cell.id])
         requests += known.get("requests", 0) if cell.id in todo else 0
         shown = [str(known[k]) if k in known else "—" for k in ("documents", "requests")]
-        table.add_row(cell.id, cell.model, cell.workload, *shown, "to do" if cell.id in todo else "done")
+        table.add_row(cell.id, cell.model, cell.workload, cell.point, *shown, "to do" if cell.id in todo else "done")
     console = Output(width=None if sys.stdout.isatty() else 120)
     console.print(table)
     console.print(

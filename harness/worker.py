@@ -1,8 +1,8 @@
 """The worker process: loads one subject, measures its cells, writes their records.
 
-Layer: below `execute`, above workloads and models. One fresh process per subject, and per cell for probes, so that
-memory figures mean something and a crash costs one cell. Here, and only here, exceptions of every kind are caught and
-turned into records.
+Layer: below `execute`, above workloads and models. One fresh process per subject, and per cell for probes (unless their
+points are to share one), so that memory figures mean something and a crash costs one cell. Here, and only here,
+exceptions of every kind are caught and turned into records.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from harness import provenance, resume
 from harness.devices import Device, slug
+from harness.models.unloaded import Unloaded
 from harness.plan import build
 from harness.records import Cell, Outcome, OutOfMemory, Record, Status, Unsupported
 from harness.store import Store
@@ -121,12 +122,13 @@ def _measure_all(job: Job, report: _Reporter) -> None:
     base = {**provenance.collect(device), "command": list(job.command)}
     report("phase", first.id, "loading", 0, 0)
     try:
-        subject = _load(first, device, report)
+        subject = _subject(job, device, report)
     except Exception as error:  # noqa: BLE001 - a model that cannot be loaded is a record of each of its cells
         for cell in job.cells:
             _write(store, _failure(cell, error, base), report)
         return
-    base["subject"] = dict(subject.facts)
+    if not isinstance(subject, Unloaded):
+        base["subject"] = dict(subject.facts)
     session = _Session(job=job, store=store, subject=subject, base=base, report=report)
     for cell in job.cells:
         report("start", cell.id)
@@ -136,15 +138,18 @@ def _measure_all(job: Job, report: _Reporter) -> None:
         session.measure(cell)
 
 
-def _load(cell: Cell, device: Device, report: _Reporter, *, dtype: str | None = None) -> Any:
-    import torch
+def _subject(job: Job, device: Device, report: _Reporter) -> Any:
+    """What the cells of `job` measure: a loaded subject, or what a probe is given that loads it itself."""
+    first = job.cells[0]
+    unloaded = _unloaded(first, device)
+    if first.kind == "probe" and getattr(build(job.nodes[first.id], where=first.workload), "loads_itself", False):
+        return unloaded
+    return unloaded.load(_throttled(first, report))
 
-    from harness.models.subject import load
 
-    torch.set_num_threads(device.threads)
-    spec = build({**cell.spec["model"], **({"dtype": dtype} if dtype else {})}, where="model")
-    subject = load(spec, device, _throttled(cell, report))
-    return build(cell.spec["method"], where="method").adapt(subject)
+def _unloaded(cell: Cell, device: Device, **changed: str) -> Unloaded:
+    spec = build({**cell.spec["model"], **changed}, where="model")
+    return Unloaded(spec=spec, method=build(cell.spec["method"], where="method"), device=device)
 
 
 @final
@@ -193,7 +198,7 @@ class _Session:
                 status=Status.OK,
                 measurements=outcome.measurements,
                 warnings=outcome.warnings,
-                provenance={**base, "task": dict(outcome.facts)},
+                provenance={**base, **_facts(outcome)},
             )
             return record, outcome
         _free_memory()
@@ -205,10 +210,17 @@ class _Session:
             phase = "answers kept by an earlier run"
             self.report("phase", cell.id, phase, journal.earlier, journal.earlier)
         scoring = build(cell.spec["scoring"], where="scoring")
-        device = Device.of(cell.spec["device"])
+        device, told = Device.of(cell.spec["device"]), _throttled(cell, self.report)
         self.subject.lm.configure(
-            scoring, journal=journal, full=lambda: _load(cell, device, self.report, dtype="float32").model
+            scoring, journal=journal, full=lambda: _unloaded(cell, device, dtype="float32").load(told).model
         )
+
+
+def _facts(outcome: Outcome) -> dict[str, Any]:
+    """The facts of `outcome` as they stand in a record; a probe that loads its subject itself tells that one's, too."""
+    facts = dict(outcome.facts)
+    subject = {"subject": dict(facts.pop("subject"))} if "subject" in facts else {}
+    return {**subject, "task": facts}
 
 
 def _free_memory() -> None:

@@ -35,6 +35,22 @@ def test_bars_name_the_cell_and_keep_finished_ones() -> None:
     assert "3/10" in out.getvalue()
 
 
+def test_blocks_are_named_once() -> None:
+    """A line where another block begins, off a terminal; beside the upper bar on one."""
+    out = io.StringIO()
+    with display(Console(file=out, width=80), total=3, done=0) as shown:
+        for title, block in (("a", "replicate 1 of 2"), ("b", "replicate 1 of 2"), ("a", "replicate 2 of 2")):
+            shown.block(block)
+            shown.finished(title, "ok")
+    names = [line.split(":")[0].strip() for line in out.getvalue().splitlines()]
+    assert names == ["replicate 1 of 2", "[1/3] a", "[2/3] b", "replicate 2 of 2", "[3/3] a"]
+    out = io.StringIO()
+    with display(Console(file=out, width=100, force_terminal=True, color_system=None), total=2, done=0) as shown:
+        shown.block("replicate 2 of 3")
+        shown.finished("a", "ok")
+    assert "cells, replicate 2 of 3" in out.getvalue()
+
+
 @pytest.mark.parametrize(
     ("elapsed", "done", "remaining", "text"),
     [(10.0, 5, 5, ", 10 s left"), (600.0, 1, 2, ", 20 min left"), (5.0, 0, 3, ""), (5.0, 3, 0, "")],

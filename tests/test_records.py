@@ -65,6 +65,35 @@ def test_a_measurement_has_a_known_unit() -> None:
         Measurement(metric="ttft", value=1.0, unit="ms")
 
 
+@pytest.mark.parametrize("unit", ["B/s", "FLOP/s", "J/tok", "J/item", "s/tok"])
+def test_rates_of_speed_and_energy_have_units(unit: str) -> None:
+    """Bandwidth, arithmetic, and what a token costs."""
+    assert Measurement(metric="x", value=1.0, unit=unit).unit == unit
+
+
+def test_a_cell_that_was_not_run_is_no_failure_and_survives_json() -> None:
+    """Its record has a status of its own and says why."""
+    cell = Cell(model="m", method="none", workload="decode", kind="probe", spec={})
+    record = Record(cell=cell, status=Status.NOT_RUN, error="not run: the time budget of 20m was used up")
+    assert Record.from_json(record.to_json()) == record
+    assert json.loads(record.to_json())["status"] == "not_run"
+
+
+@pytest.mark.parametrize(
+    ("kind", "node", "title"),
+    [
+        ("probe", {"batch": 8, "prompt": 128, "new": 32, "replicate": 0}, "m · w · batch 8, prompt 128, new 32"),
+        ("probe", {"batch": 8, "replicate": 2}, "m · w · batch 8, replicate 3"),
+        ("probe", {"replicate": 1}, "m · w · replicate 2"),
+        ("probe", {"batch": None}, "m · w"),
+        ("task", {"batch": 8, "replicate": 2}, "m · w"),
+    ],
+)
+def test_the_title_names_the_point_of_a_probe(kind: str, node: dict, title: str) -> None:
+    """What tells its cells apart, where it has it; a task has none."""
+    assert Cell(model="m", method="none", workload="w", kind=kind, spec={"workload": node}).title == title
+
+
 def _valid() -> dict:
     cell = Cell(model="m", method="none", workload="w", kind="task", spec={})
     return json.loads(Record(cell=cell, status=Status.OK).to_json())

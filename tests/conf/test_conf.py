@@ -31,7 +31,7 @@ def test_every_leaf_constructs(group: str) -> None:
 @pytest.mark.parametrize("experiment", [e for e in options("experiment") if e not in ("none", "real_small")])
 def test_every_experiment_composes(experiment: str) -> None:
     """Each experiment plans at least two cells in a study that bears its name."""
-    found = plans(rewrite([f"experiment={experiment}"]))
+    found = plans(rewrite([f"experiment={experiment}", "device=cpu"]))
     assert {p.study for p in found} == {experiment}
     assert sum(len(p.cells) for p in found) >= 2
 
