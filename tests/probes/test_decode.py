@@ -1,151 +1,126 @@
 """The decode probe: what it measures, on which shapes, and what it refuses."""
 
-import subprocess
-import sys
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
 import pytest
 import torch
-import yaml
 
-from harness.config import construct
-from harness.devices import Device
 from harness.probes.decode import Decode
 from harness.records import OutOfMemory, Unsupported
 
-FAMILIES = ("gpt2", "gpt_neo", "gptj", "gpt_neox", "opt", "llama")
-CONF = Path(__file__).parents[2] / "conf" / "probe"
-TIMES = {"ttft": "s", "itl": "s", "e2e": "s", "prefill_tok_s": "tok/s", "decode_tok_s": "tok/s"}
+TIMES = ("ttft", "itl", "tpot", "e2e")
+RATES = ("prefill_tok_s", "decode_tok_s")
 
 
-@dataclass(frozen=True)
-class Subject:
-    """What the probe reads of a loaded subject."""
-
-    model: Any
-    tokenizer: Any
-    facts: dict
-    device: Device
-
-
-def subject(tiny, family="gpt2", kind="cpu"):
-    device = Device(kind=kind, slug="here", name="here", threads=1, batch=4, memory=2**30)
-    return Subject(tiny.model(family), tiny.tokenizer(), {"context": tiny.CONTEXT}, device)
+@pytest.fixture(scope="module")
+def outcome(subject, tiny):
+    """One point on GPT-2: two rows, seven tokens read, five written, three times."""
+    probe = Decode(
+        name="d", batch=2, prompt=7, new=5, repeats=3, warm_calls=2, warm_seconds=0.0, warm_most=1.0, energy="off"
+    )
+    return probe.run(subject(), tiny.quiet)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_every_repeat_is_kept_with_sign_and_unit(tiny, family):
-    """Five timings a repeat, positive and consistent with each other; sizes once."""
-    probe = Decode(name="d", batch=2, prompt=7, new=5, repeats=3, warmup=1)
-    measured = probe.run(subject(tiny, family), tiny.quiet).measurements
-    for metric, unit in TIMES.items():
-        values = [m for m in measured if m.metric == metric]
-        assert [m.repeat for m in values] == [0, 1, 2]
-        assert all(m.unit == unit and m.value > 0 and m.higher_is_better == (unit == "tok/s") for m in values)
-    value = {m.metric: m for m in measured if m.repeat == 0}
-    assert value["itl"].n == 4
-    assert value["ttft"].value < value["e2e"].value
-    assert value["prefill_tok_s"].value == pytest.approx(2 * 7 / value["ttft"].value)
-    assert value["decode_tok_s"].value == pytest.approx(2 * 4 / (value["e2e"].value - value["ttft"].value))
-    assert "peak_device_bytes" not in value
+def test_every_repeat_is_kept_with_sign_and_unit(outcome):
+    """Positive, raw, numbered from 0."""
+    for metric in (*TIMES, *RATES):
+        values = [m for m in outcome.measurements if m.metric == metric]
+        assert [m.repeat for m in values] == [0, 1, 2], metric
+        assert all(m.value > 0 and m.unit == ("s" if metric in TIMES else "tok/s") for m in values)
+        assert all(m.higher_is_better == (metric in RATES) for m in values)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_sizes_are_those_of_the_model(tiny, family):
+def test_times_of_a_repeat_agree_with_its_gaps(outcome):
+    """Four gaps for five tokens, in every repeat; `e2e` is the first token and all gaps."""
+    steps = outcome.facts["steps"]["itl"]
+    assert [len(gaps) for gaps in steps] == [4, 4, 4]
+    for repeat, gaps in enumerate(steps):
+        value = {m.metric: m for m in outcome.measurements if m.repeat == repeat}
+        assert value["itl"].n == value["tpot"].n == 4
+        assert sorted(gaps)[1] <= value["itl"].value <= sorted(gaps)[2]
+        assert value["e2e"].value == pytest.approx(value["ttft"].value + sum(gaps))
+        assert value["tpot"].value == pytest.approx(sum(gaps) / 4)
+        assert value["prefill_tok_s"].value == pytest.approx(2 * 7 / value["ttft"].value)
+        assert value["decode_tok_s"].value == pytest.approx(2 * 4 / sum(gaps))
+
+
+def test_facts_say_where_the_point_lies_and_how_it_was_measured(outcome):
+    """The fields that tables are made of."""
+    facts = outcome.facts
+    point = {name: facts[name] for name in ("batch", "prompt", "new", "replicate", "kernels", "cache", "compile")}
+    assert point == {
+        "batch": 2, "prompt": 7, "new": 5, "replicate": 0, "kernels": "torch", "cache": "static", "compile": "off",
+    }  # fmt: skip
+    assert facts["warm_up"]["calls"] >= 2
+    assert facts["energy"] == {"method": None, "reason": "switched off"}
+    assert set(facts["environment"]) == set(facts["sentinel"]) == {"before", "after"}
+    assert facts["kernels_used"] == "torch"
+    assert bool(facts["noisy"]) == bool(outcome.warnings)
+
+
+def test_sizes_are_those_of_the_model(outcome, subject):
     """Weights count once where they are tied; the cache holds all positions but the last token's."""
-    probe = Decode(name="d", batch=3, prompt=6, new=4, repeats=1, warmup=0)
-    sizes = {m.metric: m.value for m in probe.run(subject(tiny, family), tiny.quiet).measurements if m.unit == "B"}
-    heads = 2 if family == "llama" else 4
-    assert sizes["kv_bytes"] == 2 * 2 * 3 * heads * 8 * (6 + 4 - 1) * 4
-    weights = sum(p.nbytes for p in tiny.model(family).parameters())
-    assert weights <= sizes["weights_bytes"] < 1.5 * weights
+    sizes = {m.metric: m.value for m in outcome.measurements if m.unit == "B"}
+    assert sizes["weights_bytes"] == sum(p.nbytes for p in subject().model.parameters())
+    assert sizes["kv_bytes"] == 2 * 2 * 2 * 4 * 8 * (7 + 5 - 1) * 4
     assert sizes["peak_host_bytes"] > sizes["weights_bytes"]
+    assert sizes["predicted_bytes"] >= sizes["weights_bytes"] + sizes["kv_bytes"]
+    assert "peak_device_bytes" not in sizes
 
 
-def test_prompts_hold_no_special_token_and_follow_the_seed(tiny):
-    """The same seed gives the same prompts."""
-    draw = lambda seed: Decode(name="d", batch=9, prompt=50, seed=seed)._prompts(tiny.tokenizer(begins=True), 320)  # noqa: E731
-    assert draw(0) == draw(0) != draw(1)
-    assert not {0, 1} & {token for row in draw(0) for token in row}
+def test_useful_work_is_that_of_one_step_in_the_middle(outcome, subject):
+    """Twice the multiplied weights a row, and the attention to half of the new tokens."""
+    found = {m.metric: m.value for m in outcome.measurements}
+    model = subject().model
+    weights = sum(p.numel() for n, p in model.named_parameters() if p.ndim == 2 and "wpe" not in n)
+    assert found["flops"] == 2 * 2 * weights + 2 * 4 * 2 * 32 * (7 + 5 // 2)
+    assert found["mfu"] > 0
+    assert found["bound_s"] > 0
 
 
-def test_progress_counts_warmup_and_repeats(tiny):
-    """Every round is announced."""
-    seen = []
-    Decode(name="d", prompt=2, new=2, repeats=2, warmup=1).run(subject(tiny), lambda *e: seen.append(e))
-    assert seen == [("decode", 1, 3), ("decode", 2, 3), ("decode", 3, 3)]
+def test_another_family_kernels_and_cache(subject, tiny, briefly):
+    """The same metrics on transformers' growing cache with this project's kernels, up to the last position there is."""
+    here = subject("gpt_neo")
+    outcome = Decode(name="d", prompt=60, new=4, cache="dynamic", kernels="auto", **briefly).run(here, tiny.quiet)
+    assert {*TIMES, *RATES, "kv_bytes"} <= {m.metric for m in outcome.measurements}
+    assert outcome.facts["kernels_used"] != "torch"
+    assert not any("forward" in module.__dict__ for module in here.model.modules())
 
 
-def test_more_tokens_than_the_context_are_unsupported(tiny):
-    """The line says both numbers."""
-    with pytest.raises(Unsupported, match=r"prompt 60 \+ new 5 tokens exceed the model's context 64"):
-        Decode(name="d", prompt=60, new=5).run(subject(tiny), tiny.quiet)
-    Decode(name="d", prompt=60, new=4, repeats=1, warmup=0).run(subject(tiny), tiny.quiet)
+def test_more_tokens_than_the_context_are_clipped(tiny, subject):
+    """The line says all three numbers."""
+    with pytest.raises(Unsupported, match=r"^clipped: prompt 60 \+ new 5 tokens exceed the model's context 64$"):
+        Decode(name="d", prompt=60, new=5).run(subject(), tiny.quiet)
 
 
-class Full(torch.nn.Module):
-    """The real model on a device without memory left."""
+def test_a_grid_is_not_measured_as_one(tiny, subject):
+    """Only its points are."""
+    with pytest.raises(ValueError, match=r"\[1, 2\] is a grid, not a point"):
+        Decode(name="d", batch=[1, 2]).run(subject(), tiny.quiet)
 
-    def __init__(self, model):
-        super().__init__()
-        self.inner, self.config, self.device = model, model.config, model.device
 
-    def forward(self, input_ids, **_):
-        """Has no room for any row."""
-        assert len(input_ids)
+def test_a_batch_that_does_not_fit_is_out_of_memory(tiny, subject, briefly):
+    """A probe's batch is what it measures: it is not halved."""
+    here = subject()
+
+    def full(*_):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
 
-
-def test_a_batch_that_does_not_fit_is_out_of_memory(tiny):
-    """A probe's batch is what it measures: it is not halved."""
-    here = subject(tiny)
-    with pytest.raises(OutOfMemory, match="batch 4 does not fit"):
-        Decode(name="d", batch=4, prompt=2).run(
-            Subject(Full(here.model), here.tokenizer, here.facts, here.device), tiny.quiet
-        )
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        {"batch": 0},
-        {"prompt": 0},
-        {"new": 1},
-        {"repeats": 0},
-        {"warmup": -1},
-        {"new": 2.5},
-        {"batch": 1.5},
-        {"seed": "abc"},
-    ],
-)
-def test_shapes_without_sense_are_refused(bad):
-    """On construction, naming the field."""
-    with pytest.raises(ValueError, match=f"^{next(iter(bad))}=.* is not a valid value: a whole number"):
-        Decode(name="d", **bad)
-
-
-@pytest.mark.parametrize("path", sorted(CONF.glob("decode*.yaml")), ids=lambda path: path.stem)
-def test_configs_construct_without_torch(path):
-    """Each probe file constructs the probe it is named for."""
-    probe = construct(yaml.safe_load(path.read_text()), where=path.stem)
-    assert (probe.name, bool(probe.about)) == (path.stem, True)
-    assert path.read_text().startswith(f"# @package probe.{path.stem}\n")
-
-
-def test_construction_imports_no_torch():
-    """A plan costs no heavy import."""
-    code = "import sys, harness.probes.decode as d; d.Decode(name='d').check(); print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
+    hook = here.model.transformer.h[1].register_forward_pre_hook(full)
+    try:
+        with pytest.raises(OutOfMemory, match=r"^probe d: batch 4, prompt 2, new 2 does not fit: CUDA out of memory"):
+            Decode(name="d", batch=4, prompt=2, new=2, **briefly).run(here, tiny.quiet)
+    finally:
+        hook.remove()
 
 
 @pytest.mark.gpu
-def test_device_memory_is_measured(tiny):
-    """On CUDA the allocator's peak is at least the weights."""
-    here = subject(tiny, kind="cuda")
-    moved = Subject(tiny.model("gpt2").cuda(), here.tokenizer, here.facts, here.device)
-    values = {m.metric: m.value for m in Decode(name="d", prompt=8, new=4).run(moved, tiny.quiet).measurements}
-    tiny.model("gpt2").cpu()
-    assert values["peak_device_bytes"] >= values["weights_bytes"]
+@pytest.mark.parametrize("cache", ["static", "dynamic"])
+def test_on_cuda(tiny, subject, briefly, cache):
+    """Device times beside wall times, the allocator's peak, the parts of the stack, and who sets the pace."""
+    here = subject(kind="cuda", model=tiny.built(tiny.config("gpt2"), seed=0).cuda())
+    outcome = Decode(name="d", batch=2, prompt=8, new=6, cache=cache, **briefly).run(here, tiny.quiet)
+    value = {m.metric: m.value for m in outcome.measurements}
+    assert {"ttft_device", "itl_device", "e2e_device"} <= set(value)
+    assert value["peak_device_bytes"] >= value["weights_bytes"] + value["kv_bytes"]
+    parts = ("weights_bytes", "buffers_bytes", "kv_bytes", "activation_bytes")
+    assert sum(value[part] for part in parts) == value["peak_device_bytes"]
+    assert outcome.facts["cpu_bound"] is True
