@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 import pandas as pd
 
-from harness.analysis import stats, wording
+from harness.analysis import efficiency, ratios, shown, stats, wording
 from harness.analysis.current import current
 from harness.analysis.labels import labelled
+from harness.analysis.points import AXES
 
 if TYPE_CHECKING:
+    from harness.analysis.efficiency import Efficiency
     from harness.analysis.frame import Study
 
 BINARY = frozenset({"acc", "acc_norm", "exact_match"})
@@ -39,14 +41,11 @@ FALLING = frozenset({"bits_per_byte", "byte_perplexity", "word_perplexity", "per
 RISING = frozenset({"mcc", "bleu", "chrf"})
 """Metrics beside the fractions where more is better."""
 
-SPEEDS = ("decode_tok_s", "prefill_tok_s", "ttft", "itl", "e2e", "peak_memory", "weights_bytes", "kv_bytes")
-"""Metrics of a probe, in the order in which tables show them."""
-
 TASK_COSTS = frozenset({"peak_device_bytes", "peak_host_bytes", "seconds", "throughput"})
 """Metrics of a task cell that speak of its cost; of a probe all do."""
 
 HIGHER = frozenset({"decode_tok_s", "prefill_tok_s"})
-"""Those of `SPEEDS` where more is better."""
+"""Metrics of speed where more is better."""
 
 
 @final
@@ -59,7 +58,9 @@ class Comparison:
         tasks: one row per task: `task, workload, kind, metric, unit, chance, higher, arrow, percent, shared, counted`;
             `arrow` is empty where it is not known which direction is better.
         scores: one row per entry and task: `value, lo, hi, stderr, n, status, error, cell`; the clean cells.
-        speeds: one row per entry, probe and metric: median over repeats with its interval.
+        speeds: one row per entry, probe and metric, of each probe its point in `shown`: median with its interval; and
+            what tasks cost.
+        efficiency: every probe at every point, A/A controls included, which are in no other frame.
         basis: how the entries are ordered, as a clause.
         notes: what a reader must know of cells that are not shown.
     """
@@ -68,27 +69,37 @@ class Comparison:
     tasks: pd.DataFrame
     scores: pd.DataFrame
     speeds: pd.DataFrame
+    efficiency: Efficiency
     basis: str
     notes: tuple[str, ...] = ()
 
 
-def compare(study: Study) -> Comparison:
-    """The comparison that the current records of a study hold; empty frames where it holds none."""
+def compare(study: Study, *, baseline: str | None = None) -> Comparison:
+    """The comparison that the current records of a study hold; empty frames where it holds none.
+
+    Args:
+        study: all its frames.
+        baseline: entry or model that times are compared with; None for the fastest of each probe.
+    """
     study = current(study)
     cells = labelled(study.cells)
-    clean = cells[cells["perturbation"] == "none"]
-    newest = clean.sort_values(["started", "cell"]).drop_duplicates(["entry", "task", "kind"], keep="last")
+    measured = efficiency.of(cells, study.measurements, baseline=baseline)
+    clean = cells[(cells["perturbation"] == "none") & ~cells["control"].isin(set(cells["model"]))]
+    keys = ["entry", "task", "kind", *AXES, "replicate"]
+    newest = clean.sort_values(["started", "cell"]).drop_duplicates(keys, keep="last")
     newest = newest.sort_values(["entry", "task"])
     scores = _scores(newest[newest["kind"] == "task"], study.measurements)
     tasks = _tasks(scores)
     entries, basis = _ordered(_entries(newest), scores, tasks)
+    notes = _notes(perturbed=int((cells["perturbation"] != "none").sum()), older=study.older + len(clean) - len(newest))
     return Comparison(
         entries=entries,
         tasks=tasks,
         scores=scores,
-        speeds=_speeds(newest, study.measurements),
+        speeds=_speeds(newest, study.measurements, measured),
+        efficiency=measured,
         basis=basis,
-        notes=_notes(perturbed=len(cells) - len(clean), older=study.older + len(clean) - len(newest)),
+        notes=tuple(filter(None, (*notes, ratios.statement(measured.floor)))),
     )
 
 
@@ -203,36 +214,15 @@ def _tasks_phrase(chosen: pd.DataFrame, total: int) -> str:
     return f"{number} of {total} tasks that all entries share ({names})"
 
 
-def _speeds(cells: pd.DataFrame, measurements: pd.DataFrame) -> pd.DataFrame:
-    """Medians over raw repeats; peak memory is the device's where there is one, else the host's."""
-    labels = cells.set_index("cell")[["entry", "task", "kind", "status", "error", "device_kind"]]
-    whole = measurements[(measurements["subset"] == "") & measurements["cell"].isin(labels.index)]
-    probes = set(labels.index[labels["kind"] == "probe"])
-    whole = whole[whole["cell"].isin(probes) | whole["metric"].isin(TASK_COSTS)]
-    device_peaks = set(whole.loc[whole["metric"] == "peak_device_bytes", "cell"])
-    rows = []
-    for (cell, metric), group in whole.groupby(["cell", "metric"], sort=True):
-        name = {"peak_device_bytes": "peak_memory", "peak_host_bytes": "peak_memory"}.get(metric, metric)
-        if metric == "peak_host_bytes" and cell in device_peaks:
-            continue
-        label = labels.loc[cell]
-        values = group["value"].to_numpy()
-        ends = stats.median_interval(values) if len(values) > 1 else None
-        rows.append(
-            (
-                label["entry"],
-                label["task"],
-                label["kind"],
-                name,
-                float(np.median(values)),
-                ends.lo if ends else np.nan,
-                ends.hi if ends else np.nan,
-                len(values),
-                group["unit"].iloc[0],
-            )
-        )
-    columns = ["entry", "task", "kind", "metric", "value", "lo", "hi", "repeats", "unit"]
-    return pd.DataFrame(rows, columns=columns)
+def _speeds(cells: pd.DataFrame, measurements: pd.DataFrame, measured: Efficiency) -> pd.DataFrame:
+    """What probes measured at their shown points, and what tasks cost."""
+    labels = cells.loc[cells["kind"] == "task", ["cell", "entry", "task", "kind", "status", "error"]]
+    costs = measurements[(measurements["subset"] == "") & measurements["metric"].isin(TASK_COSTS)]
+    found = labels.merge(costs[["cell", "metric", "value", "unit"]].rename(columns={"value": "median"}), on="cell")
+    found = shown.with_peaks(found, ["cell"]).rename(columns={"median": "value"})
+    found = found.assign(lo=np.nan, hi=np.nan, repeats=1, replicates=1, point="", points=1, noisy=False, why="")
+    parts = [part for part in (found[list(shown.COLUMNS)], shown.speeds(measured.points)) if len(part)]
+    return pd.concat(parts, ignore_index=True) if parts else found[list(shown.COLUMNS)]
 
 
 def speed_of(comparison: Comparison, metric: str) -> pd.DataFrame:

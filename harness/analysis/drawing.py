@@ -21,7 +21,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox, offset_copy
 
 from harness.analysis.palette import INK, QUIET, RULE
 
@@ -115,6 +116,72 @@ def finished(canvas: Figure, *, name: str, title: str, caption: str, data: pd.Da
         png=png.getvalue(),
         data=data.reset_index(drop=True),
     )
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """Where a line ends, what is written beside it (perhaps on two lines), and the colour that joins the two."""
+
+    point: tuple[float, float]
+    text: str
+    colour: str
+
+
+def label_ends(canvas: Figure, panels: Sequence[tuple[Axes, Sequence[End]]]) -> None:
+    """Writes the names of lines at the right of their panels, apart from each other, each joined to its line's end.
+
+    It computes the layout, with room for the names, and fixes it: call it last.
+    """
+    written = [(axes, [_beside(axes, end) for end in ends]) for axes, ends in panels if ends]
+    every = [note for _, notes in written for note in notes]
+    for note in every:
+        note.set_fontsize(8.2)  # room to spare: letters are up to a tenth wider at the resolution of the file
+    settle(canvas)
+    for note in every:
+        note.set_fontsize(7.5)
+    renderer = canvas.canvas.get_renderer()
+    for axes, notes in written:
+        box = axes.get_window_extent(renderer)
+        heights = np.array([Text.get_window_extent(note, renderer).height + 1 for note in notes])  # without the line
+        wanted = np.array([axes.transData.transform(note.xy)[1] for note in notes])
+        for note, height in zip(notes, spread(wanted, heights, ends=(box.y0, box.y1)), strict=True):
+            note.set_position((1, (height - box.y0) / box.height))
+
+
+def _beside(axes: Axes, end: End) -> Any:
+    line = {"arrowstyle": "-", "color": end.colour, "linewidth": 0.6, "shrinkA": 1, "shrinkB": 3, "relpos": (0, 0.5)}
+    right = offset_copy(axes.transAxes, fig=axes.figure, x=9, units="points")
+    return axes.annotate(end.text, end.point, xytext=(1, 0.5), textcoords=right, ha="left", va="center", fontsize=7.5,
+                         linespacing=1.1, color=INK, arrowprops=line, annotation_clip=False)  # fmt: skip
+
+
+def spread(wanted: np.ndarray, heights: np.ndarray, *, ends: tuple[float, float]) -> np.ndarray:
+    """Centres of boxes of these heights that lie as near to the wanted ones as they can without touching.
+
+    They keep the order of what was wanted, and lie between the ends where there is room.
+
+    >>> spread(np.array([5.0, 5.0]), np.array([2.0, 2.0]), ends=(0.0, 10.0)).tolist()
+    [4.0, 6.0]
+
+    Source:
+        Pool adjacent violators: Barlow et al. (1972), Statistical Inference under Order Restrictions.
+    """
+    order = np.argsort(wanted, kind="stable")
+    tall = heights[order]
+    offsets = np.concatenate([[0.0], np.cumsum((tall[1:] + tall[:-1]) / 2)])
+    blocks: list[tuple[float, int]] = []
+    for value in wanted[order] - offsets:
+        blocks.append((float(value), 1))
+        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
+            (a, m), (b, n) = blocks[-2:]
+            blocks[-2:] = [((a * m + b * n) / (m + n), m + n)]
+    level = np.repeat([mean for mean, _ in blocks], [number for _, number in blocks])
+    lowest, highest = ends[0] + tall[0] / 2, ends[1] - tall[-1] / 2 - offsets[-1]
+    level = np.clip(level, lowest, highest) if lowest <= highest else np.full(len(level), (lowest + highest) / 2)
+    found = np.empty(len(level))
+    found[order] = level + offsets
+    return found
 
 
 def label_points(axes: Axes, points: Sequence[tuple[float, float]], texts: Sequence[str]) -> None:

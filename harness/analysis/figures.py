@@ -1,4 +1,4 @@
-"""Comparison -> figures: scores, quality against cost, scaling, speeds.
+"""Comparison -> figures: scores, scaling, speeds; `draw` adds those of costs and of efficiency.
 
 Layer: above `derive` and `drawing`. A figure is drawn only where it has something to show; every point that has an
 interval shows it.
@@ -15,11 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from harness.analysis import drawing, wording
 from harness.analysis.derive import Comparison, speed_of
-from harness.analysis.palette import FAMILIES, NAMES, QUIET, RULE, Look, looks
+from harness.analysis.figures_latency import batch, batch_prefill, context, energy, prompt
+from harness.analysis.figures_memory import memory
+from harness.analysis.figures_roofline import roofline
+from harness.analysis.figures_tradeoffs import tradeoffs
+from harness.analysis.palette import FAMILIES, NAMES, QUIET, looks
+from harness.analysis.panels import dot, guides, linear_ticks, log_ticks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,19 +32,34 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from harness.analysis.drawing import Drawing
+    from harness.analysis.efficiency import Efficiency
+    from harness.analysis.panels import Looks
 
 COLUMNS = 4
 """Panels beside each other."""
 
-Looks = dict[str, Look]
 
+def draw(comparison: Comparison, *, measured: Efficiency | None = None) -> tuple[Drawing, ...]:
+    """Every figure that there are the numbers for, in the order of the report.
 
-def draw(comparison: Comparison) -> tuple[Drawing, ...]:
-    """Every figure that this comparison has the numbers for, in the order of the report."""
-    makers: tuple[Callable[[Comparison, Looks], Drawing | None], ...] = (scores, tradeoffs, scaling, speeds)
+    Args:
+        comparison: the entries and their scores.
+        measured: what the probes of the same study say; None for what the comparison holds of them.
+    """
+    measured = comparison.efficiency if measured is None else measured
+    makers: tuple[Callable[[Comparison, Looks], Drawing | None], ...] = (scores, scaling, speeds)
+    marks = looks(comparison.entries)
     with drawing.style():
-        found = [make(comparison, looks(comparison.entries)) for make in makers]
+        found = [make(comparison, marks) for make in makers]
+        found.insert(1, tradeoffs(comparison, measured, marks))
+        found += [make(measured, comparison.entries, marks) for make in EFFICIENCY]
     return tuple(one for one in found if one is not None)
+
+
+EFFICIENCY: tuple[Callable[[Efficiency, pd.DataFrame, Looks], Drawing | None], ...] = (
+    batch, batch_prefill, prompt, context, roofline, memory, energy,
+)  # fmt: skip
+"""Figures of what probes measured."""
 
 
 def scores(comparison: Comparison, marks: Looks) -> Drawing | None:
@@ -64,41 +84,6 @@ def scores(comparison: Comparison, marks: Looks) -> Drawing | None:
         "Dashed: chance. Arrows in the headings point to the better side; no dot: no result."
     )
     return drawing.finished(canvas, name="scores", title="Scores by task", caption=caption, data=data)
-
-
-def tradeoffs(comparison: Comparison, marks: Looks) -> Drawing | None:
-    """Mean chance-corrected score against decode speed and against peak memory."""
-    entries = comparison.entries.set_index("entry")
-    panels = []
-    for metric, label, better in (("decode_tok_s", "Decode, tokens per second", 1), ("peak_memory", "Peak memory", -1)):
-        cost = speed_of(comparison, metric)
-        frame = (
-            entries[["mean", "mean_stderr"]]
-            .join(cost[["value", "lo", "hi", "unit"]], how="inner")
-            .dropna(subset=["mean", "value"])
-        )
-        if len(frame) > 1:
-            panels.append((label, better, frame.assign(metric=metric)))
-    if not panels:
-        return None
-    canvas = drawing.figure(min(6.5, 2.7 + 0.1 * max(6, len(entries))))
-    grid = canvas.subplots(1, len(panels), squeeze=False, sharey=True)[0]
-    for axes, (label, better, frame) in zip(grid, panels, strict=True):
-        _tradeoff_panel(axes, frame, marks, better=better)
-        axes.set_xlabel(f"{label} {'→ faster' if better > 0 else '(less is better)'}")
-    grid[0].set_ylabel("Mean score, % of the way from chance to perfect")
-    drawing.settle(canvas)
-    for axes, (_, _, frame) in zip(grid, panels, strict=True):
-        points = [(float(r.value), 100 * float(r.mean)) for r in frame[["value", "mean"]].itertuples()]
-        drawing.label_points(axes, points, [wording.short(str(name), 22) for name in frame.index])
-    caption = (
-        f"Ordered by {comparison.basis}. Bars: 95 % intervals. The grey step joins the entries that no other entry "
-        "beats on both axes, by point estimates."
-    )
-    data = pd.concat([frame.reset_index() for _, _, frame in panels])
-    return drawing.finished(
-        canvas, name="tradeoffs", title="Quality against speed and memory", caption=caption, data=data
-    )
 
 
 def scaling(comparison: Comparison, marks: Looks) -> Drawing | None:
@@ -157,11 +142,11 @@ def _measured(comparison: Comparison, task: str) -> bool:
 def _scores_panel(axes: Axes, comparison: Comparison, task: Any, marks: Looks) -> None:
     factor = 100.0 if task.percent else 1.0
     rows = comparison.scores[comparison.scores["task"] == task.task].set_index("entry")
-    _guides(axes, len(comparison.entries))
+    guides(axes, len(comparison.entries))
     for index, entry in enumerate(comparison.entries["entry"]):
         if entry in rows.index and pd.notna(rows.at[entry, "value"]):
             row = rows.loc[entry]
-            _dot(axes, (factor * row["value"], index), marks[entry], ends=(factor * row["lo"], factor * row["hi"]))
+            dot(axes, (factor * row["value"], index), marks[entry], ends=(factor * row["lo"], factor * row["hi"]))
     if task.percent and pd.notna(task.chance) and task.chance > 0:
         axes.axvline(factor * task.chance, color=QUIET, linewidth=0.9, linestyle=(0, (3, 2)), zorder=0.5)
     unit = f"{wording.metric(task.metric)}{', %' if task.percent else ''}{_ARROWS[task.arrow]}"
@@ -172,68 +157,6 @@ def _scores_panel(axes: Axes, comparison: Comparison, task: Any, marks: Looks) -
 
 
 _ARROWS = {"↑": " →", "↓": " ←", "": ""}
-
-
-def _guides(axes: Axes, number: int) -> None:
-    """A hairline per entry, so that the eye finds its name."""
-    axes.hlines(range(number), 0, 1, transform=axes.get_yaxis_transform(), color=RULE, linewidth=0.4, zorder=0)
-
-
-def _dot(axes: Axes, point: tuple[float, float], look: Look, *, ends: tuple[float, float]) -> None:
-    if np.isfinite(ends).all():
-        axes.plot(ends, (point[1], point[1]), color=look.edge, linewidth=1.2, solid_capstyle="butt", zorder=2)
-    axes.plot(*point, look.marker, color=look.colour, markeredgecolor=look.edge, markeredgewidth=0.8, zorder=3)
-
-
-def _tradeoff_panel(axes: Axes, frame: pd.DataFrame, marks: Looks, *, better: int) -> None:
-    axes.set_xscale("log")
-    front = _front(frame["value"].to_numpy() * better, frame["mean"].to_numpy())
-    best = frame[front].sort_values("value")
-    step = "post" if better < 0 else "pre"
-    axes.step(best["value"], 100 * best["mean"], where=step, color=RULE, linewidth=1.0, zorder=1)
-    for entry, row in frame.iterrows():
-        _dot(axes, (row["value"], 100 * row["mean"]), marks[str(entry)], ends=(row["lo"], row["hi"]))
-        if np.isfinite(row["mean_stderr"]):
-            half = 196 * row["mean_stderr"]
-            axes.plot((row["value"],) * 2, (100 * row["mean"] - half, 100 * row["mean"] + half),
-                      color=marks[str(entry)].edge, linewidth=1.2, zorder=2)  # fmt: skip
-    _log_ticks(axes, str(frame["unit"].iloc[0]))
-    axes.margins(x=0.18, y=0.1)
-    axes.spines["left"].set_visible(True)
-
-
-def _front(gain: np.ndarray, quality: np.ndarray) -> np.ndarray:
-    """Which points no other point beats on one axis without losing on the other."""
-    dominated = [
-        bool(((gain >= g) & (quality >= q) & ((gain > g) | (quality > q))).any())
-        for g, q in zip(gain, quality, strict=True)
-    ]
-    return ~np.array(dominated)
-
-
-def _log_ticks(axes: Axes, unit: str) -> None:
-    """Ticks of a logarithmic axis; an axis that spans little is made linear, where ticks are easier to read."""
-    lo, hi = axes.get_xlim()
-    decades = math.log10(hi / lo)
-    if decades < 0.3:
-        axes.set_xscale("linear")
-        axes.autoscale_view()
-        _linear_ticks(axes, unit)
-        return
-    subs = (1.0,) if decades > 2.5 else (1.0, 3.0) if decades > 1.3 else (1.0, 2.0, 5.0)
-    binary = LogLocator(base=4.0 if decades > 1.0 else 2.0, numticks=9)
-    axes.xaxis.set_major_locator(binary if unit == "B" else LogLocator(subs=subs, numticks=9))
-    axes.xaxis.set_minor_locator(NullLocator())  # minor ticks have no length, but each would be laid out
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: wording.tick(value, unit)))
-
-
-def _linear_ticks(axes: Axes, unit: str) -> None:
-    """Round numbers in the unit that is written: 256 MiB, not 268,435,456 B."""
-    lo, hi = axes.get_xlim()
-    scale = wording.factor(hi, unit)
-    ticks = MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]).tick_values(lo / scale, hi / scale) * scale
-    axes.xaxis.set_major_locator(FixedLocator([tick for tick in ticks if lo <= tick <= hi]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: "0" if value == 0 else wording.tick(value, unit)))
 
 
 def _scaling_data(comparison: Comparison) -> pd.DataFrame:
@@ -275,7 +198,7 @@ def _scaling_panel(axes: Axes, frame: pd.DataFrame, marks: Looks) -> None:
     axes.spines["left"].set_visible(True)
     axes.tick_params(axis="y", labelsize=7.5, labelcolor=QUIET)
     axes.margins(x=0.12)
-    _log_ticks(axes, "params")
+    log_ticks(axes, "params")
     axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
 
 
@@ -286,10 +209,10 @@ def _handle(family: str) -> Any:
 
 
 def _speed_panel(axes: Axes, frame: pd.DataFrame, order: list[str], marks: Looks) -> None:
-    _guides(axes, len(order))
+    guides(axes, len(order))
     for index, entry in enumerate(order):
         if entry in frame.index:
             row = frame.loc[entry]
-            _dot(axes, (row["value"], index), marks[entry], ends=(row["lo"], row["hi"]))
+            dot(axes, (row["value"], index), marks[entry], ends=(row["lo"], row["hi"]))
     axes.set_xlim(0, 1.12 * float(np.nanmax(frame[["value", "hi"]].to_numpy())))
-    _linear_ticks(axes, str(frame["unit"].iloc[0]))
+    linear_ticks(axes, str(frame["unit"].iloc[0]))

@@ -9,21 +9,24 @@ rounded, averaged or dropped here: raw repeats stay rows, failed cells stay rows
 # ruff: noqa: PD101 - nunique leaves gaps out
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from harness.analysis import rows
 from harness.analysis.current import superseded
-from harness.analysis.labels import subject_spec, workload_spec
+from harness.analysis.rows import EFFECTIVE, NUMBERS
 from harness.config import nearest
-from harness.records import Measurement, Record, Status
+from harness.records import Record, Status
 from harness.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Studies = str | Path | Iterable[str | Path]
 """One study folder, or several."""
@@ -32,27 +35,17 @@ LABELS = (
     "study", "cell", "status", "kind", "model", "method", "workload", "workload_kind", "perturbation", "severity",
     "seed", "family", "parameters", "dtype", "attention", "device", "device_name", "device_kind", "weights", "revision",
     "quantisation", "source", "shots", "limit", "chance", "primary_metric", "error", "warning_count", "started",
-    "commit", "harness", "superseded",
+    "commit", "harness", *rows.AXES, "replicate", "noisy", "control", "superseded",
 )  # fmt: skip
-"""Columns that say what was measured and how; they stand in both frames. `superseded`: measured again later."""
-
-NUMBERS = ("metric", "subset", "repeat", "value", "unit", "n", "stderr", "higher_is_better", "primary")
-"""Columns of one value of one metric."""
+"""Columns that say what was measured and how; they stand in both frames. `superseded`: measured again later; `batch`,
+`prompt`, `new` and `replicate`: the point of a probe's grid; `control`: of an A/A control the model it repeats."""
 
 DETAILS = (
     "warnings", "seconds", "versions", "command", "model_class", "context", "device_map", "trust_remote_code",
-    "task_source", "documents", "available", "workload_spec", "subject_spec", "file",
+    "task_source", "documents", "available", "workload_spec", "subject_spec", "probe_kind", "probe_facts",
+    "device_memory", "file",
 )  # fmt: skip
 """Columns that only `cells` has."""
-
-BOOKKEEPING = frozenset({
-    "seconds", "requests", "prompt_tokens", "generated_tokens", "computed_tokens", "throughput", "peak_device_bytes",
-    "peak_host_bytes", "majority_share", "audit_max_difference", "audit_flips",
-})  # fmt: skip
-"""Metrics of a task cell that describe the run, not the quality."""
-
-EFFECTIVE = ("family", "parameters", "dtype", "attention", "weights", "revision", "quantisation")
-"""Settings that are read back from the loaded model; a failed cell borrows them from its siblings."""
 
 
 @final
@@ -120,7 +113,8 @@ def read(study: Studies) -> Study:
         ValueError: a folder that does not exist.
     """
     folders = _folders(study)
-    numbers: list[dict[str, Any]] = []
+    numbers: list[tuple[Any, ...]] = []
+    origins: list[int] = []
     records: list[dict[str, Any]] = []
     problems: list[dict[str, str]] = []
     held = {folder: list(Store(folder).records()) for folder in folders}
@@ -131,18 +125,26 @@ def read(study: Studies) -> Study:
             if isinstance(found, str):
                 problems.append({"study": folder.name, "file": name, "reason": found})
                 continue
-            labels = {**_labels(found, study=folder.name), "superseded": found.cell.id in old}
+            labels = {**rows.labels(found, study=folder.name), "superseded": found.cell.id in old}
             if labels["chance"] is None:
-                labels["chance"] = _guessing(found, Store(folder).samples_path(found.cell))
-            records.append({**labels, **_details(found, file=name)})
-            numbers.extend({**labels, **_number(m, labels)} for m in found.measurements)
+                labels["chance"] = rows.guessing(found, Store(folder).samples_path(found.cell))
+            numbers.extend(rows.number(m, labels) for m in found.measurements)
+            origins.extend([len(records)] * len(found.measurements))
+            records.append({**labels, **rows.details(found, file=name)})
+    whole = pd.DataFrame(records, columns=[*LABELS, *DETAILS])
     return Study(
         name=", ".join(folder.name for folder in folders),
         folders=folders,
-        measurements=_typed(pd.DataFrame(numbers, columns=[*LABELS, *NUMBERS])),
-        cells=_typed(_siblings(pd.DataFrame(records, columns=[*LABELS, *DETAILS]))),
+        measurements=_measurements(_typed(whole[list(LABELS)]), numbers, origins),
+        cells=_typed(_siblings(whole)),
         unreadable=pd.DataFrame(problems, columns=["study", "file", "reason"]),
     )
+
+
+def _measurements(labels: pd.DataFrame, numbers: Sequence[tuple[Any, ...]], origins: Sequence[int]) -> pd.DataFrame:
+    """Each number beside the labels of the record it comes from."""
+    values = _typed(pd.DataFrame(numbers, columns=[*NUMBERS]))
+    return pd.concat([labels.take(origins).reset_index(drop=True), values], axis=1)
 
 
 def documents(study: Studies) -> pa.Table:
@@ -188,81 +190,6 @@ def _folders(study: Studies) -> tuple[Path, ...]:
     return tuple(folder.resolve() for folder in folders)
 
 
-def _labels(record: Record, *, study: str) -> dict[str, Any]:
-    cell, facts = record.cell, record.provenance
-    model, workload, device = (_mapping(cell.spec.get(key)) for key in ("model", "workload", "device"))
-    subject, task = _mapping(facts.get("subject")), _mapping(facts.get("task"))
-    return {
-        "study": study, "cell": cell.id, "status": str(record.status), "kind": cell.kind, "model": cell.model,
-        "method": cell.method, "workload": cell.workload, "workload_kind": workload.get("kind", cell.kind),
-        "perturbation": cell.perturbation, "severity": float(cell.severity), "seed": cell.seed,
-        **{key: _effective(key, subject, model) for key in EFFECTIVE},
-        "device": str(device.get("slug", "unknown")),
-        "device_name": str(device.get("name") or device.get("slug", "unknown")),
-        "device_kind": str(device.get("kind", "unknown")), "source": _text(model.get("source")),
-        "shots": workload.get("shots"), "limit": workload.get("limit"),
-        "chance": _first(workload.get("chance"), task.get("chance")),
-        "primary_metric": _primary(record, workload), "error": record.error, "warning_count": len(record.warnings),
-        "started": _text(facts.get("started")), "commit": _text(facts.get("commit")),
-        "harness": _text(facts.get("harness")),
-    }  # fmt: skip
-
-
-def _guessing(record: Record, path: Path) -> float | None:
-    """Expected accuracy of guessing among the options of the documents; None where there is nothing to choose from."""
-    workload = _mapping(record.cell.spec.get("workload"))
-    chosen = workload.get("kind") in {"classification", "multiple_choice"}
-    if record.status is not Status.OK or not chosen or _primary(record, workload) not in {"acc", "acc_norm"}:
-        return None
-    try:
-        options = pq.read_table(path, columns=["options"])["options"]
-    except (OSError, pa.ArrowInvalid):
-        return None
-    counts = [len(choices) for choices in options.to_pylist()]
-    return sum(1 / count for count in counts) / len(counts) if counts and min(counts) > 1 else None
-
-
-def _details(record: Record, *, file: str) -> dict[str, Any]:
-    facts = record.provenance
-    subject, spec = _mapping(facts.get("subject")), record.cell.spec
-    command = facts.get("command")
-    return {
-        "warnings": tuple(record.warnings), "seconds": facts.get("seconds"),
-        "versions": json.dumps(_mapping(facts.get("versions")), sort_keys=True),
-        "command": json.dumps(list(command) if isinstance(command, list | tuple) else []),
-        "model_class": _text(subject.get("class")), "context": subject.get("context"),
-        "device_map": _text(subject.get("device_map")),
-        "trust_remote_code": bool(_first(subject.get("trust_remote_code"),
-                                         _mapping(spec.get("model")).get("trust_remote_code"))),
-        "task_source": _text(_mapping(spec.get("workload")).get("source")),
-        "documents": _mapping(facts.get("task")).get("documents"),
-        "available": _mapping(facts.get("task")).get("available"),
-        "workload_spec": workload_spec(_mapping(spec.get("workload"))), "subject_spec": subject_spec(spec),
-        "file": file,
-    }  # fmt: skip
-
-
-def _number(measurement: Measurement, labels: Mapping[str, Any]) -> dict[str, Any]:
-    row = {name: getattr(measurement, name) for name in NUMBERS if name != "primary"}
-    return {**row, "primary": measurement.metric == labels["primary_metric"] and not measurement.subset}
-
-
-def _primary(record: Record, workload: Mapping[str, Any]) -> str:
-    """First declared metric that was measured; else the first one that speaks of quality; else what was declared."""
-    declared = [str(name) for name in workload.get("metrics") or ()]
-    whole = [m.metric for m in record.measurements if not m.subset]
-    measured = [name for name in declared if name in whole] or [name for name in whole if name not in BOOKKEEPING]
-    return (measured or declared or [""])[0] if record.cell.kind == "task" else ""
-
-
-def _effective(key: str, subject: Mapping[str, Any], spec: Mapping[str, Any]) -> Any:
-    """What was read back, else what was asked for unless that was left to the machine."""
-    value = subject.get(key)
-    if value is None:
-        value = spec.get(key)
-    return None if value in (None, "auto") else value
-
-
 def _siblings(frame: pd.DataFrame) -> pd.DataFrame:
     """Lets failed cells borrow the effective settings of the same model on the same device, where these are unique."""
     keys = ["study", "model", "method", "device"]
@@ -280,20 +207,9 @@ def _siblings(frame: pd.DataFrame) -> pd.DataFrame:
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     kinds = {
         "parameters": "Int64", "shots": "Int64", "limit": "Int64", "context": "Int64", "chance": "float64",
-        "documents": "Int64", "available": "Int64",
+        "documents": "Int64", "available": "Int64", "device_memory": "float64",
         "seconds": "float64", "value": "float64", "stderr": "float64", "higher_is_better": "boolean", "primary": "bool",
-        "trust_remote_code": "bool", "severity": "float64", "superseded": "bool",
+        "trust_remote_code": "bool", "severity": "float64", "superseded": "bool", "noisy": "bool",
+        "batch": "Int64", "prompt": "Int64", "new": "Int64", "replicate": "Int64",
     }  # fmt: skip
     return frame.astype({name: kind for name, kind in kinds.items() if name in frame})
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
-
-
-def _first(*values: Any) -> Any:
-    return next((value for value in values if value is not None), None)

@@ -44,9 +44,12 @@ def labelled(cells: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def workload_spec(node: Mapping[str, Any]) -> str:
-    """What a workload's node asks for, flat, as JSON; where contents are known, names of files say nothing more."""
-    flat = {name: value for name, value in _flat(node).items() if name != "name"}
+def workload_spec(node: Mapping[str, Any], *, grid: Sequence[str] = ()) -> str:
+    """What a workload's node asks for, flat, as JSON; where contents are known, names of files say nothing more.
+
+    Fields of the `grid` are left out: they tell points of one probe apart, not probes.
+    """
+    flat = {name: value for name, value in _flat(node).items() if name != "name" and name not in grid}
     if isinstance(node.get("metrics"), Sequence):
         flat["metrics"] = next(iter(node["metrics"]), None)
     if flat.get("fingerprint"):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, final
 
 import pandas as pd
 
-from harness.analysis import problems, tables, verdict, wording
+from harness.analysis import efficiency_tables, problems, tables, verdict, wording
 from harness.analysis.sheet import Column, Table, text
 
 if TYPE_CHECKING:
@@ -86,16 +86,17 @@ def compose(
     if not len(study.cells):
         return _empty(study, settings)
     found = {drawing.name: drawing for drawing in drawings}
-    first = _picked(found, "scores"), _picked(found, "tradeoffs", "scaling")
+    first = _picked(found, _OVERVIEW[0]), _picked(found, *_OVERVIEW[1:])
     names = [str(task) for task in comparison.tasks["task"]]
+    measured, opened = efficiency_tables.tables(comparison.efficiency, list(comparison.entries["entry"]))
+    rest = tuple(drawing for drawing in drawings if drawing.name not in _OVERVIEW)
     sections = (
         Section(name="comparison", title="Leaderboard", tables=(tables.leaderboard(comparison),), drawings=first[0]),
         Section(name="cost", title="Quality against cost", drawings=first[1]),
         Section(name="tasks", title="Task by task", lead=_TASKS_LEAD if names else "",
                 folded=tuple(tables.per_task(comparison, name, tested) for name in names)),
         Section(name="classification", title="Classification in detail", tables=_classification(study, comparison)),
-        Section(name="efficiency", title="Efficiency", drawings=_picked(found, "speeds"),
-                tables=_filled(tables.efficiency(comparison))),
+        Section(name="efficiency", title="Efficiency", drawings=rest, tables=measured, folded=opened),
         Section(name="problems", title="Failures, warnings and skipped files", lead=_problems_lead(study),
                 tables=_filled(problems.failures(study), problems.warnings(study), problems.skipped(study))),
         Section(name="method", title="Method and environment", lead=_METHOD,
@@ -109,6 +110,7 @@ def compose(
     )  # fmt: skip
 
 
+_OVERVIEW = ("scores", "tradeoffs", "scaling")
 _TASKS_LEAD = (
     "Intervals are 95 %. “Behind the best” is the paired difference on identical documents with its 95 % half-width; "
     "p is adjusted for all pairs and tasks of this report."
@@ -119,7 +121,9 @@ _METHOD = (
     "tasks as fixed and takes that of a rate from its Wilson interval. Two entries are called separable on a task "
     "when the exact McNemar test (right-or-wrong scores) or the paired t-test (other scores) on identical documents"
     " has p < 0.05 after Holm's adjustment for every pair and task; on the mean, by the paired normal test, "
-    "adjusted for every pair. Timings are medians over repeats with percentile bootstrap intervals."
+    "adjusted for every pair. Timings are medians of the medians of processes with two-stage percentile bootstrap "
+    "intervals: processes are drawn first, then the repeats within each. Times of two entries are compared as ratios "
+    "of processes of the same block."
 )
 
 

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 
 from harness import zoo
 from harness.analysis import wording
+from harness.analysis.points import AXES, states
 from harness.analysis.sheet import Column, Table, Value, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pandas as pd
 
     from harness.analysis.frame import Study
 
@@ -41,22 +44,26 @@ def cautions(study: Study) -> tuple[str, ...]:
 
 
 def failures(study: Study) -> Table:
-    """Every cell that ended without numbers, with the reason."""
-    bad = study.cells[study.cells["status"] != "ok"].sort_values(["model", "workload", "cell"])
+    """Every cell that ended without numbers, with the reason; points of one probe that ended alike are one row."""
+    bad = study.cells.assign(state=states(study.cells))[study.cells["status"] != "ok"]
+    bad = _once(bad.sort_values(["model", "workload", *AXES, "cell"]), ["model", "workload", "device", "state"])
     rows = [
-        (text(str(r.model)), text(str(r.workload)), text(wording.STATUSES.get(str(r.status), str(r.status))),
-         text(str(r.error)), text(str(r.device)))
+        (text(str(r.model)), text(str(r.workload)), text(wording.STATUSES.get(str(r.state), str(r.state))),
+         text(f"{r.error}{r.more}"), text(str(r.device)))
         for r in bad.itertuples(index=False)
     ]  # fmt: skip
     return _listing("failures", "Cells without a result", ("Model", "Workload", "Status", "Reason", "Device"), rows)
 
 
 def warnings(study: Study) -> Table:
-    """Every warning that a record carries."""
+    """Every warning that a record carries; warnings of one sort on points of one probe are one row."""
+    lines = study.cells.sort_values(["model", "workload", *AXES, "cell"]).explode("warnings")
+    lines = lines[lines["warnings"].notna()]
+    lines = lines.assign(sort=[str(line).partition(":")[0] for line in lines["warnings"]])
+    lines = _once(lines, ["model", "workload", "device", "sort"])
     rows = [
-        (text(str(r.model)), text(str(r.workload)), text(str(line)))
-        for r in study.cells.sort_values(["model", "workload", "cell"]).itertuples(index=False)
-        for line in r.warnings
+        (text(str(r.model)), text(str(r.workload)), text(f"{r.warnings}{r.more}"))
+        for r in lines.itertuples(index=False)
     ]
     return _listing("warnings", "Warnings", ("Model", "Workload", "Warning"), rows)
 
@@ -65,6 +72,16 @@ def skipped(study: Study) -> Table:
     """Files among the records that could not be read."""
     rows = [(text(r.file), text(r.reason)) for r in study.unreadable.itertuples(index=False)]
     return _listing("skipped", "Files that were skipped", ("File", "Reason"), rows)
+
+
+def _once(cells: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """The first of the probe cells that are alike in the keys; `more` says how many others there are."""
+    alike = cells.groupby(keys, dropna=False)["cell"]
+    number = cells[keys].merge(alike.size().rename("number").reset_index(), on=keys, how="left")["number"].tolist()
+    probe = cells["kind"] == "probe"
+    more = [f" (and {n - 1} more)" if n > 1 and once else "" for n, once in zip(number, probe, strict=True)]
+    kept: pd.DataFrame = cells.assign(more=more).loc[~probe | (alike.cumcount() == 0)]
+    return kept
 
 
 def _listing(name: str, title: str, labels: Sequence[str], rows: list[tuple[Value, ...]]) -> Table:

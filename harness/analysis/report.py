@@ -86,9 +86,9 @@ def build(study: Path, settings: ReportSettings | None = None) -> ReportPaths:
     stamp = _stamp(study, chosen)
     found = frame.read(study)
     documents = frame.documents(study)
-    comparison = derive.compare(found)
+    comparison = derive.compare(found, baseline=chosen.baseline)
     tested = pairs.pairs(comparison, documents)
-    drawings = figures.draw(comparison)
+    drawings = figures.draw(comparison, measured=comparison.efficiency)
     whole = page.compose(current(found), comparison, tested, drawings=drawings, settings=chosen)
     first = {**_data_files(found, documents=documents), **_page_files(places, whole)}
     _replace(places.folder, {

@@ -15,6 +15,12 @@ import pandas as pd
 
 from harness.analysis.wording import MISSING, plain
 
+NOISY = "‡"
+"""Mark of a value that is noisy."""
+
+LEGEND = f"{NOISY}: noisy: repeats or processes disagree, or the machine was disturbed."
+"""What the mark means."""
+
 
 @final
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +55,7 @@ class Value:
         spread: half of the interval as text, as in `±2.1`.
         best: whether no other value in the column is better and some are worse.
         chance: whether the interval includes chance.
+        noisy: whether repeats or processes disagree, or the machine was disturbed.
         faint: whether there is no number here (missing, failed).
         detail: longer text for a reader who points at it.
     """
@@ -60,13 +67,19 @@ class Value:
     spread: str = ""
     best: bool = False
     chance: bool = False
+    noisy: bool = False
     faint: bool = False
     detail: str = ""
 
     @property
     def line(self) -> str:
-        """Text and spread on one line, with a dagger where the interval includes chance."""
-        return f"{self.text} {self.spread}".strip() + ("†" if self.chance else "")
+        """Text and spread on one line, with its marks."""
+        return f"{self.text} {self.spread}".strip() + self.marks
+
+    @property
+    def marks(self) -> str:
+        """A dagger where the interval includes chance, a double one where the value is noisy."""
+        return ("†" if self.chance else "") + (NOISY if self.noisy else "")
 
 
 @final
@@ -100,6 +113,8 @@ class Table:
             if any(value.lo is not None for value in values):
                 data[f"{column.key}_lo"] = [value.lo for value in values]
                 data[f"{column.key}_hi"] = [value.hi for value in values]
+            if any(value.noisy for value in values):
+                data[f"{column.key}_noisy"] = [str(value.noisy).lower() for value in values]
         return pd.DataFrame(data)
 
     def csv(self) -> str:

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from harness.analysis import wording
-from harness.analysis.derive import HIGHER, SPEEDS, Comparison, corrected, probe_of, speed_of
-from harness.analysis.sheet import Column, Table, Value, text
+from harness.analysis.derive import HIGHER, Comparison, corrected, probe_of, speed_of
+from harness.analysis.sheet import LEGEND, Column, Table, Value, text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from harness.analysis.frame import Study
     from harness.analysis.pairs import Pairs
@@ -105,26 +105,6 @@ def classification(comparison: Comparison, study: Study, task: str) -> Table:
     )  # fmt: skip
 
 
-def efficiency(comparison: Comparison) -> Table:
-    """Every probe in full: medians over repeats with bootstrap intervals."""
-    speeds = comparison.speeds[comparison.speeds["kind"] == "probe"]
-    shown = [name for name in SPEEDS if name in set(speeds["metric"])]
-    units = dict(zip(speeds["metric"], speeds["unit"], strict=True))
-    order = {entry: index for index, entry in enumerate(comparison.entries["entry"])}
-    rows = []
-    for (entry, probe), group in sorted(speeds.groupby(["entry", "task"]), key=lambda g: (g[0][1], order[g[0][0]])):
-        by_metric = group.set_index("metric")
-        values = [_timing(by_metric.loc[name]) if name in by_metric.index else text("") for name in shown]
-        rows.append((text(str(entry)), text(str(probe)), *values))
-    columns = [Column(key=name, label=wording.metric(name.replace("peak_memory", "peak memory")),
-                      sub=units[name] if units[name] == "tok/s" else "") for name in shown]  # fmt: skip
-    names = (Column(key="model", label="Model", numeric=False), Column(key="probe", label="Probe", numeric=False))
-    note = "Medians over repeats; ± is half of a 95 % bootstrap interval of the median."
-    return Table(
-        name="efficiency", title="Speed and memory", columns=(*names, *columns), rows=tuple(rows), notes=(note,)
-    )
-
-
 _SPEED_LABELS = {"decode_tok_s": "Decode", "prefill_tok_s": "Prefill", "ttft": "First token", "peak_memory": "Memory"}
 
 
@@ -183,21 +163,41 @@ def _speed(comparison: Comparison, metric: str) -> tuple[list[Value], str]:
         return [], ""
     unit = str(found["unit"].iloc[0])
     top = _top(found["value"], higher=metric in HIGHER)
+    speeds = comparison.speeds
+    missing = speeds[(speeds["metric"] == "") & (speeds["task"] == probe_of(comparison, metric))].set_index("entry")
     values = []
     for entry in comparison.entries["entry"]:
-        if entry not in found.index:
+        if entry in found.index:
+            value = timing(found.loc[entry])
+            values.append(replace(value, best=value.number == top))
+        elif entry in missing.index:
+            values.append(unmeasured(missing.loc[entry]))
+        else:
             values.append(text("", detail="this probe of the entry was not completed"))
-            continue
-        value = _timing(found.loc[entry])
-        values.append(replace(value, best=value.number == top))
     return values, unit if unit == "tok/s" else ""
 
 
-def _timing(row: pd.Series) -> Value:
+def timing(row: Mapping[str, Any]) -> Value:
+    """A number of a probe with its unit, half of its interval, and a mark where it is noisy.
+
+    Args:
+        row: `value, lo, hi, unit, noisy, why`.
+    """
     unit, lo, hi = str(row["unit"]), _known(row["lo"]), _known(row["hi"])
     write = wording.significant if unit == "tok/s" else lambda value: wording.scaled(value, unit)
     spread = _half(float(row["value"]), lo, hi, unit=unit)
-    return Value(text=write(row["value"]), number=float(row["value"]), lo=lo, hi=hi, spread=spread)
+    return Value(text=write(row["value"]), number=float(row["value"]), lo=lo, hi=hi, spread=spread,
+                 noisy=bool(row["noisy"]), detail=str(row["why"]))  # fmt: skip
+
+
+def unmeasured(row: Mapping[str, Any]) -> Value:
+    """Why a point has no number, in a word; the whole reason as detail.
+
+    Args:
+        row: `status, error`.
+    """
+    word = wording.STATUSES.get(str(row["status"]), wording.MISSING)
+    return Value(text=word, faint=True, detail=wording.short(str(row["error"]), 200))
 
 
 def _half(value: float, lo: float | None, hi: float | None, *, unit: str) -> str:
@@ -279,9 +279,19 @@ def _notes(comparison: Comparison) -> tuple[str, ...]:
 
 
 def _probes(comparison: Comparison) -> tuple[str, ...]:
-    """Which of several probes the leaderboard shows."""
-    speeds = comparison.speeds[comparison.speeds["metric"].isin(SPEED_COLUMNS)]
-    shown = sorted({probe_of(comparison, metric) for metric in SPEED_COLUMNS} - {""})
-    if speeds.loc[speeds["kind"] == "probe", "task"].nunique() < 2:  # noqa: PLR2004 - one or none: nothing was chosen
-        return ()
-    return (f"Speed and memory: of the probe {wording.listing(shown)}; the other probes are in the efficiency table.",)
+    """Which of several probes and points the leaderboard shows, and what marks mean there."""
+    speeds = comparison.speeds[comparison.speeds["metric"].isin(SPEED_COLUMNS) & (comparison.speeds["kind"] == "probe")]
+    names = sorted({probe_of(comparison, metric) for metric in SPEED_COLUMNS} - {""})
+    own = speeds[speeds["task"].isin(names)]
+    notes = [LEGEND] if own["noisy"].any() else []
+    grids = own[own["points"] > 1].drop_duplicates("task").set_index("task")
+    if speeds["task"].nunique() < 2 and not len(grids):  # noqa: PLR2004 - one or none: nothing was chosen
+        return tuple(notes)
+    told = [f"{name} at {grids.loc[name, 'point']}" if name in grids.index else name for name in names]
+    rest = "the other probes are in the efficiency table."
+    if len(grids):
+        rest = "of the points that most entries completed the first; all others are in the efficiency tables."
+    return (
+        *notes,
+        f"Speed and memory: of the probe {'; '.join(told) if grids.size else wording.listing(told)}; {rest}",
+    )

@@ -110,7 +110,7 @@ def _cell(value: Value, column: Column, write: Callable[[str], str]) -> Text:
     """A number with its interval; intervals of speeds are left to the report."""
     if not column.numeric:
         return Text(write(wording.short(value.text, NAME_WIDTH)))
-    line = value.line if column.group == "Quality" else value.text
+    line = value.line if column.group == "Quality" else value.text + value.marks
     return Text(write(f"{line}*" if value.best else line), style="bold" if value.best else "dim" if value.faint else "")
 
 
@@ -175,6 +175,6 @@ def _problems(found: frame.Study, console: Console) -> None:
 
 def _ascii(text: str) -> str:
     """Text for pipes and logs: marks that plain ASCII lacks are spelt out."""
-    for mark, plain in (("±", "+-"), ("†", "~"), ("—", "-"), ("↑", "(up)"), ("↓", "(down)"), ("µ", "u")):
+    for mark, plain in (("±", "+-"), ("†", "~"), ("‡", "!"), ("—", "-"), ("↑", "(up)"), ("↓", "(down)"), ("µ", "u")):
         text = text.replace(mark, plain)
     return text

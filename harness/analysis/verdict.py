@@ -1,8 +1,9 @@
 """Sentences about a comparison that claim only what is separable.
 
 Layer: above `pairs`. Rules: "separable" is said only where the paired test on identical documents, adjusted for every
-pair and task of the report (Holm), is below 5 %; speeds are told apart only where their intervals do not touch. All
-else is "not separable", with the difference that this many documents could have shown.
+pair and task of the report (Holm), is below 5 %; speeds are told apart only where their intervals do not touch and
+they differ by more than 2 % and than the noise floor. All else is "not separable", with the difference that this many
+documents could have shown.
 """
 
 # What stands in a frame or an Axes has no static type:
@@ -13,13 +14,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from harness.analysis import wording
+from harness.analysis import timing, wording
 from harness.analysis.derive import Comparison, speed_of
+from harness.analysis.points import states
 from harness.analysis.wording import listing, percent, significant
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from harness.analysis.frame import Study
     from harness.analysis.pairs import Pairs
 
@@ -113,18 +115,19 @@ def _fastest(comparison: Comparison) -> list[str]:
     rows = speed_of(comparison, "decode_tok_s").sort_values("value", ascending=False)
     devices = comparison.entries.set_index("entry")["device_name"].reindex(rows.index)
     groups = list(rows.groupby(devices, sort=True))
-    lines = [(str(device), _fastest_of(group)) for device, group in groups if len(group) > 1]
+    floor = max([timing.CALLED, *comparison.efficiency.floor["floor"].dropna()])
+    lines = [(str(device), _fastest_of(group, floor)) for device, group in groups if len(group) > 1]
     several = comparison.entries["device_name"].nunique() > 1
     return [f"On {wording.short(device, 40)}: {line}" if several else line for device, line in lines]
 
 
-def _fastest_of(rows: pd.DataFrame) -> str:
-    """Names the fastest decoder only where its interval lies above all others."""
+def _fastest_of(rows: pd.DataFrame, floor: float) -> str:
+    """Names the fastest decoder only where its interval lies above all others, by more than the noise floor."""
     first, rest = rows.iloc[0], rows.iloc[1:]
     name = wording.short(str(rows.index[0]), 40)
-    clear = pd.notna(first["lo"]) and rest["hi"].notna().all() and first["lo"] > rest["hi"].max()
-    if not clear:
-        rivals = [str(e) for e in rest.index[rest["hi"].isna() | ~(rest["hi"] < first["lo"])]]
+    slower = rest["hi"].notna() & (rest["hi"] < first["lo"]) & (first["value"] > (1 + floor) * rest["value"])
+    if not slower.all():
+        rivals = [str(entry) for entry in rest.index[~slower]]
         return f"The fastest decoders, {listing([name, *rivals])}, are not separable."
     slow = rows.iloc[-1]
     ratio = significant(first["value"] / slow["value"])
@@ -156,7 +159,5 @@ def _unfinished(study: Study) -> str:
     bad = study.cells[study.cells["status"] != "ok"]
     if not len(bad):
         return ""
-    counts = ", ".join(
-        f"{n} {wording.STATUSES.get(s, s)}" for s, n in bad["status"].value_counts().sort_index().items()
-    )
+    counts = ", ".join(f"{n} {wording.STATUSES.get(s, s)}" for s, n in states(bad).value_counts().sort_index().items())
     return f"{len(bad)} of {len(study.cells)} cells have no result ({counts}); they are listed below."

@@ -27,14 +27,30 @@ METRICS: Mapping[str, str] = MappingProxyType({
     "decode_tok_s": "decode", "prefill_tok_s": "prefill", "ttft": "time to first token", "itl": "time between tokens",
     "e2e": "whole request", "peak_device_bytes": "peak memory, device", "peak_host_bytes": "peak memory, host",
     "weights_bytes": "weights", "kv_bytes": "key-value cache", "throughput": "throughput", "seconds": "wall time",
+    "tpot": "time per output token", "generate_e2e": "generate", "loop_e2e": "own loop", "request_s": "requests",
+    "score_s": "scoring", "score_item_s": "items", "score_tok_s": "tokens", "step_s": "step", "forward_s": "forward",
+    "backward_s": "backward", "optimiser_s": "optimiser", "train_tok_s": "training", "load_s": "loading",
+    "read_s": "reading", "init_s": "building", "to_device_s": "to device", "read_B_s": "read rate", "mfu": "MFU",
+    "mbu": "MBU", "mfu_spec": "MFU of data sheet", "mbu_spec": "MBU of data sheet", "max_batch": "largest batch",
+    "predicted_max_batch": "predicted", "bytes_per_sequence": "per sequence", "compile_s": "compiling",
+    "eager_s": "eager", "compiled_s": "compiled", "break_even": "calls to break even", "peak_memory": "peak memory",
+    "buffers_bytes": "buffers", "activation_bytes": "activations", "overhead_bytes": "overhead",
+    "gradient_bytes": "gradients", "optimiser_bytes": "optimiser", "predicted_bytes": "predicted",
+    "peak_reserved_bytes": "reserved", "process_device_bytes": "process, device", "added_host_bytes": "added, host",
 })  # fmt: skip
 """Words for metrics; a metric that is not listed goes by its own name."""
 
-STATUSES: Mapping[str, str] = MappingProxyType({"oom": "OOM", "failed": "failed", "unsupported": "unsupported"})
+STATUSES: Mapping[str, str] = MappingProxyType({
+    "oom": "OOM", "failed": "failed", "unsupported": "unsupported", "clipped": "clipped", "not_run": "not run",
+})  # fmt: skip
 """What stands in the place of a number that could not be had."""
 
 _SCALES = {"B": ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B")),
-           "s": ((60, "min"), (1, "s"), (1e-3, "ms"), (1e-6, "µs"))}  # fmt: skip
+           "s": ((60, "min"), (1, "s"), (1e-3, "ms"), (1e-6, "µs")),
+           "B/s": ((1e12, "TB/s"), (1e9, "GB/s"), (1e6, "MB/s"), (1, "B/s")),
+           "FLOP/s": ((1e15, "PFLOP/s"), (1e12, "TFLOP/s"), (1e9, "GFLOP/s"), (1e6, "MFLOP/s"), (1, "FLOP/s")),
+           "J/tok": ((1, "J/tok"), (1e-3, "mJ/tok"), (1e-6, "µJ/tok")),
+           "J/item": ((1, "J/item"), (1e-3, "mJ/item"), (1e-6, "µJ/item"))}  # fmt: skip
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]+")
 
 

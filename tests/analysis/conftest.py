@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 DATA = Path(__file__).parents[1] / "data"
 
 
-def _load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("synthetic_records", DATA / "synthetic.py")
+def _load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"{name}_records", DATA / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -26,7 +26,13 @@ def _load() -> ModuleType:
 @pytest.fixture(scope="session")
 def synthetic() -> ModuleType:
     """The module that writes synthetic records."""
-    return _load()
+    return _load("synthetic")
+
+
+@pytest.fixture(scope="session")
+def grids() -> ModuleType:
+    """The module that writes records of probes over a grid."""
+    return _load("grids")
 
 
 @pytest.fixture(scope="session")

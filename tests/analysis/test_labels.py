@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.analysis import derive, frame, tables
+from harness.analysis import derive, efficiency_tables, frame, tables
 from harness.store import Store
 
 if TYPE_CHECKING:
@@ -99,30 +99,35 @@ def test_long_settings_are_named_by_a_digest(synthetic: ModuleType, tmp_path: Pa
     assert [len(name) for name in names] == [len("topic (template 0000)")] * 2
 
 
-def test_probes_with_other_batches_are_all_shown(synthetic: ModuleType, tmp_path: Path) -> None:
-    """Both batches are rows of the efficiency table; the leaderboard shows one for all, and says which."""
+def test_probes_with_other_batches_are_points_of_one_probe(synthetic: ModuleType, tmp_path: Path) -> None:
+    """Both batches are rows of the probe's table; the leaderboard shows the one that most have, and says which."""
     records = [synthetic.probe_record(model) for model in ("mini-neox", "mini-gptj")]
     found = compared(
         tmp_path / "s",
         *(changed(r, "workload", batch=batch) for r in records for batch in (4, 16)),
         changed(synthetic.probe_record("mini-gpt2-s"), "workload", batch=16),
     )
-    rows = [(row[1].text, row[0].text) for row in tables.efficiency(found).rows]
-    assert len(rows) == 5
-    assert {probe for probe, _ in rows} == {"decode (batch 4)", "decode (batch 16)"}
+    (table,) = efficiency_tables.probes(found.efficiency, list(found.entries["entry"]))
+    assert [row[1].text for row in table.rows] == ["4", "4", "16", "16", "16"]
     board = tables.leaderboard(found)
-    assert "of the probe decode (batch 16);" in " ".join(board.notes)
+    assert "of the probe decode at batch 16, prompt 128, new 32;" in " ".join(board.notes)
     assert not any("measured again" in note for note in board.notes)
-    assert set(derive.speed_of(found, "decode_tok_s")["task"]) == {"decode (batch 16)"}
+    assert set(derive.speed_of(found, "decode_tok_s")["task"]) == {"decode"}
     assert len(derive.speed_of(found, "decode_tok_s")) == 3
 
 
-def test_the_first_of_equally_common_probes_is_shown(synthetic: ModuleType, tmp_path: Path) -> None:
+def test_the_first_of_equally_common_points_is_shown(synthetic: ModuleType, tmp_path: Path) -> None:
     """Batch 4 comes before batch 16; an entry without it has no value there."""
     one, two = synthetic.probe_record("mini-neox"), synthetic.probe_record("mini-gptj")
     found = compared(tmp_path / "s", changed(one, "workload", batch=4), changed(two, "workload", batch=16))
-    assert derive.probe_of(found, "ttft") == "decode (batch 4)"
     assert list(derive.speed_of(found, "ttft").index) == ["mini-neox"]
+
+
+def test_the_first_of_equally_common_probes_is_shown(synthetic: ModuleType, tmp_path: Path) -> None:
+    """Settings that are no axis of a grid still tell probes apart."""
+    one, two = synthetic.probe_record("mini-neox"), synthetic.probe_record("mini-gptj")
+    found = compared(tmp_path / "s", changed(one, "workload", repeats=4), changed(two, "workload", repeats=16))
+    assert derive.probe_of(found, "ttft") == "decode (repeats 4)"
 
 
 @pytest.mark.parametrize("name", ["batch", "threads"])
