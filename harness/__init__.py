@@ -6,10 +6,12 @@ reports. They never import each other; they meet in `records` and `store`.
     cli         `harness run | report | list | doctor`
     run         plan everything, measure what is missing, report
     doctor      what this machine can run
+    facts       what the models cost, and which fit this machine
     compose     the Hydra boundary: overrides -> composed configs
     catalogue   what the config groups offer
     plan        composed config -> cells                          (no torch)
     execute     cells -> records: one fresh process per subject
+    schedule    the order of the probes: randomised blocks over all jobs
     worker      the process that loads a subject and measures its cells
     preload     the imports that workers share
     resume      what a cell that was killed in its middle may use of its answers
@@ -23,7 +25,10 @@ reports. They never import each other; they meet in `records` and `store`.
     generation  prompts -> text: slots of rows decoded together
     forward     calls of a transformers model: kernels, cache, masks
     zoo         the embedded miniature models
+    budget      the time a run may take
     devices     what this machine has, asked without torch
+    hardware    what devices could do at best: data sheets
+    locations   where config files lie
     config      YAML leaf -> frozen dataclass, with one-line errors
     store       the only code that touches results/STUDY/records
     journal     the answers of a cell while it is measured
