@@ -100,7 +100,8 @@ def compose(
         Section(name="problems", title="Failures, warnings and skipped files", lead=_problems_lead(study),
                 tables=_filled(problems.failures(study), problems.warnings(study), problems.skipped(study))),
         Section(name="method", title="Method and environment", lead=_METHOD,
-                tables=(_models(comparison), _tasks(study, comparison), _environment(study))),
+                tables=tuple(table for table in (_models(comparison), _tasks(study, comparison), _environment(study))
+                             if table.rows)),
     )  # fmt: skip
     return Page(
         title=settings.title or wording.plain(study.name), about=settings.about, facts=_facts(study, comparison),
@@ -150,13 +151,13 @@ def _classification(study: Study, comparison: Comparison) -> tuple[Table, ...]:
 
 
 def _facts(study: Study, comparison: Comparison) -> tuple[tuple[str, str], ...]:
-    entries = comparison.entries
+    entries, tasks = comparison.entries, list(comparison.tasks["task"])
     devices = sorted({wording.short(str(name), 60) for name in entries["device_name"]})
     dates = sorted(text[:10] for text in study.cells["started"] if text)
     finished = int((study.cells["status"] == "ok").sum())
     return (
         ("Models", f"{entries['model'].nunique()}: {wording.listing(sorted(set(entries['model'])), most=12)}"),
-        ("Tasks", f"{len(comparison.tasks)}: {wording.listing(list(comparison.tasks['task']), most=12)}"),
+        *([("Tasks", f"{len(tasks)}: {wording.listing(tasks, most=12)}")] if tasks else []),
         ("Device", "; ".join(devices)),
         ("Cells", f"{finished} of {len(study.cells)} with a result"),
         ("Newest record", dates[-1] if dates else "not dated"),

@@ -91,7 +91,9 @@ def test_facts_are_read_back(attempt, checkpoints):
         "context": 64,
         "trust_remote_code": False,
         "tokenizer": subject.facts["tokenizer"],
+        "host_before_bytes": subject.facts["host_before_bytes"],
     }
+    assert subject.facts["host_before_bytes"] > 0
     assert "257 tokens" in subject.facts["tokenizer"]
     assert phases == [("loading", done, 3) for done in range(4)]
     assert json.loads(json.dumps(subject.facts)) == subject.facts
