@@ -3,10 +3,11 @@
 The measuring half turns configs into records, the reading half turns records into tables, figures and
 reports. They never import each other; they meet in `records` and `store`.
 
-    cli         `harness run | report | list | doctor`
+    cli         `harness run | report | list | perturb | doctor`
     run         plan everything, measure what is missing, report
     doctor      what this machine can run
     facts       what the models cost, and which fit this machine
+    perturb     what perturbations make of a text, shown on the terminal
     compose     the Hydra boundary: overrides -> composed configs
     catalogue   what the config groups offer
     plan        composed config -> cells                          (no torch)
@@ -17,6 +18,7 @@ reports. They never import each other; they meet in `records` and `store`.
     resume      what a cell that was killed in its middle may use of its answers
     progress    bars on a terminal, plain lines elsewhere
     tasks       quality workloads: the bridge to lm-eval
+    perturbations  small changes of a text that should not change its answer  (stdlib only)
     probes      efficiency workloads
     meters      clock and memory
     methods     ways to adapt a model before measuring
