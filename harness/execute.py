@@ -78,8 +78,8 @@ def quality(plan: Plan, display: Display) -> None:
 def probes(plans: Sequence[Plan], display: Display, *, began: float) -> None:
     """Measures the pending probe cells of all jobs in randomised blocks (`schedule.blocks`), within their time budget.
 
-    No cell is stopped: a group of cells is not started where it would probably end too late, and nothing after it. What
-    is left gets a record that says so, unless it has an older one.
+    No cell is stopped: a group of cells is not started where it would probably end too late. What is left gets a record
+    that says so, unless it has an older one.
 
     Args:
         plans: all jobs of a run.
@@ -97,16 +97,19 @@ def probes(plans: Sequence[Plan], display: Display, *, began: float) -> None:
     if queue and queue[0].plan.budget:
         _start_server()
     pace = Pace()
-    for index, group in enumerate(queue):
+    left: list[Group] = []
+    for group in queue:
         first, budget = group.cells[0], group.plan.budget
         start = time.monotonic()
         estimate = pace.estimate(first.model, first.workload, cells=len(group.cells))
         if budget and start - began + estimate > budget.seconds:
-            _leave_out(queue[index:], budget.used_up)
-            return
+            left.append(group)  # A shorter one may still fit.
+            continue
         display.block(f"replicate {group.replicate + 1} of {replicates}" if replicates > 1 else "")
         _Workers(plan=group.plan, display=display).measure(group.cells)
         pace.note(first.model, first.workload, cells=len(group.cells), seconds=time.monotonic() - start)
+    for group in left:
+        _leave_out(group)
 
 
 def _start_server() -> None:
@@ -123,10 +126,10 @@ def _choose_server() -> None:
     multiprocessing.set_forkserver_preload(PRELOAD)
 
 
-def _leave_out(groups: Sequence[Group], why: str) -> None:
-    plan = groups[0].plan
-    base = _provenance(groups[0].cells[0], plan)
-    for cell in (c for group in groups for c in group.cells):
+def _leave_out(group: Group) -> None:
+    plan = group.plan
+    why, base = plan.budget.used_up if plan.budget else "", _provenance(group.cells[0], plan)
+    for cell in group.cells:
         if Store(plan.folder).read(cell) is None:
             _keep(plan, Record(cell=cell, status=Status.NOT_RUN, error=why, provenance=base))
 

@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 import traceback
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -91,8 +91,7 @@ def alone(cell: Cell, report: Callable[..., None]) -> Iterator[None]:
     Quality cells share the lock, a probe holds it alone: two runs, or a launcher with several jobs, never time each
     other. The system frees the lock of a process that dies.
     """
-    devices = os.environ.get("CUDA_VISIBLE_DEVICES", "all") if cell.spec["device"]["kind"] == "cuda" else "cpu"
-    path = Path(tempfile.gettempdir()) / f"harness-{os.getuid()}-{slug(devices)}.lock"
+    path = Path(tempfile.gettempdir()) / f"harness-{os.getuid()}-{slug(_devices(cell.spec['device']))}.lock"
     with path.open("a") as file:
         kind = fcntl.LOCK_EX if cell.kind == "probe" else fcntl.LOCK_SH
         try:
@@ -101,6 +100,20 @@ def alone(cell: Cell, report: Callable[..., None]) -> Iterator[None]:
             report("phase", cell.id, "waiting for other measurements on this machine", 0, 0)
             fcntl.flock(file, kind)
         yield
+
+
+def _devices(device: Mapping[str, Any]) -> str:
+    """What is to be held alone: the GPUs that will be used, by the names that CUDA_VISIBLE_DEVICES gives them."""
+    if device["kind"] != "cuda":
+        return "cpu"
+    count = int(device.get("count") or 1)
+    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return ",".join(named[:count] or [str(index) for index in range(count)])
+
+
+def _among_others(cell: Cell, report: Callable[..., None]) -> AbstractContextManager[None]:
+    """`alone` for a quality cell; a probe's process holds the lock already."""
+    return nullcontext() if cell.kind == "probe" else alone(cell, report)
 
 
 @contextmanager
@@ -116,13 +129,21 @@ def _output_to(log: Path) -> Iterator[None]:
 
 
 def _measure_all(job: Job, report: _Reporter) -> None:
+    """All cells of `job`; where they are probes, nothing else is measured or loaded meanwhile, loading included."""
+    first = job.cells[0]
+    with alone(first, report) if first.kind == "probe" else nullcontext():
+        _load_and_measure(job, report)
+
+
+def _load_and_measure(job: Job, report: _Reporter) -> None:
     store = Store(job.folder)
     first = job.cells[0]
     device = Device.of(first.spec["device"])
     base = {**provenance.collect(device), "command": list(job.command)}
     report("phase", first.id, "loading", 0, 0)
     try:
-        subject = _subject(job, device, report)
+        with _among_others(first, report):
+            subject = _subject(job, device, report)
     except Exception as error:  # noqa: BLE001 - a model that cannot be loaded is a record of each of its cells
         for cell in job.cells:
             _write(store, _failure(cell, error, base), report)
@@ -167,7 +188,7 @@ class _Session:
         """Measures one cell and writes its record, which makes the journal superfluous if all is well."""
         started, base = time.perf_counter(), {**self.base, "started": provenance.now()}
         with self._journal(cell) as journal:
-            with alone(cell, self.report):
+            with _among_others(cell, self.report):
                 record, outcome = self._run(cell, journal, base)
             seconds = {"seconds": round(time.perf_counter() - started, 3)}
             record = dataclasses.replace(record, provenance={**record.provenance, **seconds})
@@ -211,8 +232,9 @@ class _Session:
             self.report("phase", cell.id, phase, journal.earlier, journal.earlier)
         scoring = build(cell.spec["scoring"], where="scoring")
         device, told = Device.of(cell.spec["device"]), _throttled(cell, self.report)
+        exact = {"dtype": "float32", "quantisation": "none"}
         self.subject.lm.configure(
-            scoring, journal=journal, full=lambda: _unloaded(cell, device, dtype="float32").load(told).model
+            scoring, journal=journal, full=lambda: _unloaded(cell, device, **exact).load(told).model
         )
 
 

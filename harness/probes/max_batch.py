@@ -5,6 +5,7 @@ Layer: probes. torch is imported in the children that try, not here.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,7 +80,7 @@ class MaxBatch:
         if (
             isinstance(self.try_seconds, bool)
             or not isinstance(self.try_seconds, (int, float))
-            or self.try_seconds <= 0
+            or not 0 < self.try_seconds < math.inf
         ):
             raise ValueError(f"try_seconds={self.try_seconds!r} is not a valid value: seconds, more than 0")
         if isinstance(self.most, bool) or not isinstance(self.most, int) or self.most < 1:
@@ -168,7 +169,7 @@ def in_bytes(memory: Any) -> int | None:
         size = int(float(match.group(1)) * _UNITS[match.group(2)])
     else:
         size = memory if isinstance(memory, int) and not isinstance(memory, bool) else 0
-    if size < 1:
+    if not 1 <= size < 2**62:
         raise ValueError(f"memory={memory!r} is not a valid value: bytes, a size as in 512MiB or 2GiB, or null")
     return size
 

@@ -9,7 +9,8 @@ The order, each pass apart from the others:
 3. latency: `repeats` rounds, raw, Python's garbage collector off, no sampler running;
 4. memory: one more round under `meters.memory.Peak` (`footprint.measure`);
 5. energy: at least 10 s of the same work, where a meter works (`power.measure`);
-6. surroundings again: how far the sentinel moved, and what made the cell noisy.
+6. surroundings again: how far the sentinel moved, and what made the cell noisy;
+7. on CUDA, a trace of one round (`occupancy.facts`).
 
 Formulas, with t0 the start, t_i the moment when token i of every row is ready on the device, n new tokens:
 
@@ -225,14 +226,15 @@ def measure(subject: Any, work: Work, *, rules: Rules, progress: Progress, point
     before = passes.look()
     warm, rounds, told = passes.latency()
     memory = footprint.measure(subject, work.once or work.round, held=work.held, devices=passes.devices)
-    busy = occupancy.facts(work.once, rounds, devices=passes.devices)
     energy, energy_facts = passes.energy()
     after = passes.look(before)
+    busy = occupancy.facts(work.once, rounds, devices=passes.devices)  # last: a tracer that was attached may stay
     rows = numbered(rounds)
     used, used_facts = passes.utilisation(rows, before)
     noisy = (*surroundings.disturbances(before, after, kind=kind), *surroundings.unsteady([r.wall for r in rounds]))
     noisy += () if warm["stable"] else ("the times still moved when warm-up ended",)
     noisy += utilisation.impossible(used)
+    noisy += ("the compiler ran again while times were taken",) if told.get("recompiles") else ()
     facts = {
         **point, "warm_up": warm, "noisy": list(noisy), "memory": memory.facts, "energy": energy_facts,
         "utilisation": used_facts, **surroundings.facts(before, after), **busy, **told,

@@ -49,7 +49,7 @@ class Surroundings:
 
 
 def look(kind: str, devices: Sequence[int], *, dtype: torch.dtype, like: Surroundings | None = None) -> Surroundings:
-    """The environment and the sentinel now.
+    """The environment and the sentinel now, the sentinel outside of what two looks enclose: it may meet a power limit.
 
     Args:
         kind: `cpu` or `cuda`.
@@ -57,10 +57,11 @@ def look(kind: str, devices: Sequence[int], *, dtype: torch.dtype, like: Surroun
         dtype: of the weights: what the sentinel multiplies.
         like: the look before, whose sizes the sentinel takes, so that the two can be compared.
     """
-    return Surroundings(
-        environment=environment.snapshot(kind, devices),
-        peaks=sentinel.peaks(kind, devices, dtype=dtype, like=like.peaks if like else None),
-    )
+    if like is None:
+        peaks = sentinel.peaks(kind, devices, dtype=dtype)
+        return Surroundings(environment=environment.snapshot(kind, devices), peaks=peaks)
+    now = environment.snapshot(kind, devices)
+    return Surroundings(environment=now, peaks=sentinel.peaks(kind, devices, dtype=dtype, like=like.peaks))
 
 
 def disturbances(before: Surroundings, after: Surroundings, *, kind: str) -> tuple[str, ...]:
