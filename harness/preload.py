@@ -12,5 +12,9 @@ os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
 import lm_eval.api.task
 import torch
 import transformers.models.auto.modeling_auto
+import transformers.models.gpt2.modeling_gpt2  # and with it what the models of all families need
 
-__all__ = ["lm_eval", "torch", "transformers"]
+import harness.models.subject
+import harness.scoring.lm
+
+__all__ = ["harness", "lm_eval", "torch", "transformers"]
