@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 GROUPS = ("model", "method", "task", "probe", "suite", "device", "scoring", "report", "experiment")
 
-LOOKED_UP = ("hardware",)
-"""Groups that no run composes: entries are found by what they describe."""
+LOOKED_UP = ("hardware", "perturbation")
+"""Groups that no run composes: entries are found by what they describe, or used by a command of their own."""
 
 
 def options(group: str) -> list[str]:

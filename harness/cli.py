@@ -80,12 +80,12 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--results", default="results", help="folder of the studies (default: results)")
     report.set_defaults(command=_report)
     listing = commands.add_parser(
-        "list", help="list models, methods, tasks, probes, suites, experiments, devices, scoring, hardware, reports"
+        "list", help="list models, methods, tasks, probes, suites, experiments and everything else there is to choose"
     )
     listing.add_argument(
         "what",
-        help="models | methods | tasks | probes | suites | experiments | devices | scoring | hardware | reports | "
-        "studies",
+        help="models | methods | tasks | probes | suites | experiments | devices | scoring | hardware | perturbations | "
+        "reports | studies",
     )
     listing.add_argument(
         "--facts", action="store_true", help="of models: sizes, FLOPs, bytes, the batch that fits here, decode bound"
