@@ -84,8 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     listing.add_argument(
         "what",
-        help="models | methods | tasks | probes | suites | experiments | devices | scoring | hardware | perturbations | "
-        "reports | studies",
+        help="models | methods | tasks | probes | suites | experiments | devices | scoring | hardware | "
+        "perturbations | reports | studies",
     )
     listing.add_argument(
         "--facts", action="store_true", help="of models: sizes, FLOPs, bytes, the batch that fits here, decode bound"
