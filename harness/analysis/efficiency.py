@@ -19,12 +19,15 @@ Frames (SI units, bytes; nothing is rounded; a frame is empty, never None, where
     and of their cells; `chief`: whether the metric is the time that its probe is ranked by; `status`: ok, oom, clipped,
     not_run, unsupported or failed. A point without any result is one row: metric "", gaps, its status and `error`.
     `lost`: processes without a result.
-`ratios`: `KEYS`, then `metric, subset, chief, baseline, ratio, lo, hi, blocks, noisy, floor, verdict`: time of the
-    entry over time of `baseline` (an entry of the same device), paired by block; less than 1 is faster. `floor`: what a
-    difference had to exceed (a fraction). `verdict`: `faster`, `slower`, `no difference shown` or `unpaired` (no common
-    block: ratio of the medians without an interval). The row with `point` = "all points": geometric mean over them.
-`floor`: `probe, model, ratio, lo, hi, points, blocks, floor`: the A/A control of `model` against itself; `floor` is a
-    fraction. A row per probe, then one with `probe` = "" over all. Empty where no control ran.
+`ratios`: `KEYS`, then `metric, subset, chief, baseline, ratio, lo, hi, blocks, noisy, floor, verdict, reason`: time of
+    the entry over time of `baseline` (an entry of the same device), paired by block; less than 1 is faster. `lo, hi`:
+    Student's over blocks, gaps with one. `floor`: what a difference had to exceed (a fraction), a gap where the control
+    has no result of this probe and device. `verdict`: `faster`, `slower`, `no difference shown` or `unpaired` (no
+    common block: ratio of the medians without an interval). `reason`: why nothing can be called, `one process each`
+    or `no control`, else "". The row with `point` = "all points": geometric mean over them, over the `blocks` that all
+    have, points of a block together.
+`floor`: `device, probe, model, ratio, lo, hi, points, blocks, floor`: the A/A control of `model` against itself;
+    `floor` is a fraction. A row per device and probe, then one with both "" over all. Empty where no control ran.
 `fits`: `entry, model, control, device, probe, kind, batch`, then `a, a_lo, a_hi, b, b_lo, b_hi, n, context_lo,
     context_hi, replicates, repeats`: time of a decode step against tokens of context, `itl = a + b * S`; `a` in s, `b`
     in s/tok; `n` steps.
@@ -38,8 +41,9 @@ Frames (SI units, bytes; nothing is rounded; a frame is empty, never None, where
 `energy`: `KEYS`, then `method, reason, joules, net_joules, idle_watts, per_unit, lo, hi, unit, replicates`; `per_unit`
     is net, `unit` is J/tok or J/item. Rows where a meter worked; `reason` of the others stands in `environment`.
 `rooflines`: `KEYS`, then `flops, moved_bytes, seconds, intensity, flop_s, byte_s, peak_flops, peak_bandwidth, ridge,
-    bound, mfu, mbu, mfu_spec, mbu_spec, bound_s`: useful work of one call or step, what was achieved, the measured
-    peaks; `bound` is `compute` or `memory`.
+    bound, mfu, mbu, mfu_spec, mbu_spec, bound_s, cpu_bound, device_share`: useful work of one call or step, what was
+    achieved, the measured peaks; `bound` is `compute` or `memory`; `device_share`: part of the wall time that the
+    device was busy, `cpu_bound`: whether the host sets the pace; both are gaps on a CPU.
 `environment`: a row per measured cell: `KEYS`, then `cell, replicate, driver, threads, noisy, why, stable,
     warm_up_calls, warm_up_s, peak_flops, peak_bandwidth, drift, energy_reason`.
 """

@@ -41,6 +41,9 @@ COUNTS = frozenset({"max_batch", "predicted_max_batch", "break_even"})
 ONE = "One process per point: the intervals are of its repeats only and know nothing of the next process."
 """What must be said of intervals where nothing was replicated."""
 
+SINGLE = "One process each: with one block no interval is known and nothing is called faster or slower."
+"""What must be said of ratios where nothing was replicated."""
+
 LONG = 40
 """Rows beyond which a table is folded."""
 
@@ -75,19 +78,29 @@ def comparisons(measured: Efficiency, order: Sequence[str]) -> tuple[Table, Tabl
     over_all = frame["point"] == ratios.ALL
     groups = ["entry", "probe", "device", "subset"]
     single = ~over_all & (frame.groupby(groups)["point"].transform("size") == 1)
-    notes = [_RATIO, ratios.statement(measured.floor) or _NO_CONTROL]
-    notes += _notes(frame, replicates=measured.points["replicates"].max())
+    notes = [_RATIO, *_why_not(measured, frame), *([LEGEND] if frame["noisy"].any() else [])]
     each = frame[~over_all & ~single]
     return (_ratios("ratios", "Faster or slower", frame[over_all | single], notes),
             _ratios("ratios-points", "Faster or slower, point by point", each, notes))  # fmt: skip
 
 
 _RATIO = (
-    "Time of the model over that of the one it stands against, geometric mean over paired blocks: below 1 is faster. A "
-    "difference is called where the 95 % interval excludes 1 and the ratio is farther from 1 than 2 % and than the "
-    "noise floor."
+    "Time of the model over that of the one it stands against, geometric mean over paired blocks: below 1 is faster. "
+    "Student's interval over blocks; of several points those of one block are averaged first. A difference is called "
+    "where the 95 % interval excludes 1 and the ratio is farther from 1 than 2 % and than the noise floor of its probe."
 )
-_NO_CONTROL = "No A/A control ran (control=MODEL), so the noise floor is not known."
+_NO_CONTROL = (
+    "No A/A control ran (control=MODEL), so the noise floor is not known and nothing is called faster or slower."
+)
+
+
+def _why_not(measured: Efficiency, frame: pd.DataFrame) -> list[str]:
+    """The noise floor, and why some or all differences are not called."""
+    notes = [ratios.statement(measured.floor) or _NO_CONTROL]
+    bare = sorted(set(frame.loc[frame["floor"].isna(), "probe"]))
+    if bare and len(measured.floor):
+        notes.append(f"No control: the A/A control has no result of {wording.listing(bare)}; nothing is called there.")
+    return [*notes, *([SINGLE] if (frame["blocks"] == 1).any() else [])]
 
 
 def _probe(name: str, rows: pd.DataFrame) -> Table:
@@ -151,7 +164,7 @@ def _ratios(name: str, title: str, frame: pd.DataFrame, notes: Sequence[str]) ->
          Value(text=f"{row['ratio']:.3f}", number=row["ratio"], lo=known(row["lo"]), hi=known(row["hi"]),
                noisy=bool(row["noisy"])),
          text("" if known(row["lo"]) is None else f"{row['lo']:.3f} to {row['hi']:.3f}"), size(row["blocks"]),
-         text(row["verdict"]))
+         text(": ".join(filter(None, (row["verdict"], row["reason"])))))
         for row in frame.to_dict("records")
     ]  # fmt: skip
     heads = [*grid_sheet.heads(frame), *([("subset", "State")] if states else []), ("metric", "Time"),

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
     Head = tuple[str, str]
 
-WORDS = frozenset({"entry", "probe", "subset", "metric", "baseline", "verdict", "method", "bound", "what", "value"})
+WORDS = frozenset({
+    "entry", "probe", "subset", "metric", "baseline", "verdict", "method", "bound", "cpu_bound", "what", "value",
+})  # fmt: skip
 """Keys of the columns that hold text."""
 
 

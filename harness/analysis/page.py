@@ -124,7 +124,7 @@ _METHOD = (
     " has p < 0.05 after Holm's adjustment for every pair and task; on the mean, by the paired normal test, "
     "adjusted for every pair. Timings are medians of the medians of processes with two-stage percentile bootstrap "
     "intervals: processes are drawn first, then the repeats within each. Times of two entries are compared as ratios "
-    "of processes of the same block."
+    "of processes of the same block, with Student's interval over the blocks."
 )
 
 

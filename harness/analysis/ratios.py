@@ -25,14 +25,20 @@ if TYPE_CHECKING:
 RATED = frozenset({"itl", "ttft", "generate_e2e", "score_s", "step_s", "load_s"})
 """Times that are set against each other."""
 
-COLUMNS = (*KEYS, "metric", "subset", "chief", "baseline", "ratio", "lo", "hi", "blocks", "noisy", "floor", "verdict")
+COLUMNS = (
+    *KEYS, "metric", "subset", "chief", "baseline", "ratio", "lo", "hi", "blocks", "noisy", "floor", "verdict",
+    "reason",
+)  # fmt: skip
 """Columns of the frame of ratios."""
 
-FLOOR_COLUMNS = ("probe", "model", "ratio", "lo", "hi", "points", "blocks", "floor")
+FLOOR_COLUMNS = ("device", "probe", "model", "ratio", "lo", "hi", "points", "blocks", "floor")
 """Columns of the frame of the A/A control."""
 
 ALL = "all points"
 """What stands for the point in the row over all points of a probe."""
+
+ONE_BLOCK, NO_CONTROL = "one process each", "no control"
+"""Why nothing can be called: no process was repeated, or the A/A control has no result of this probe and device."""
 
 _SPOT = ("device", "probe", *AXES, "metric", "subset")
 _SETTINGS = ("method", "device", "subject_spec", "dtype", "attention", "quantisation", "weights", "revision")
@@ -41,12 +47,17 @@ _SETTINGS = ("method", "device", "subject_spec", "dtype", "attention", "quantisa
 @final
 @dataclass(frozen=True, kw_only=True)
 class _Pair:
-    """Two rows of the pooled frame that were measured at one spot, and their common blocks."""
+    """Two rows of the pooled frame that were measured at one spot, and their processes by block."""
 
     row: int
     other: int
-    a: list[np.ndarray]
-    b: list[np.ndarray]
+    a: Values
+    b: Values
+
+    @property
+    def blocks(self) -> int:
+        """How many both have."""
+        return len(self.a.keys() & self.b.keys())
 
 
 def ratios(pooled: Pooled, floor: pd.DataFrame, *, baseline: str | None = None) -> pd.DataFrame:
@@ -60,21 +71,22 @@ def ratios(pooled: Pooled, floor: pd.DataFrame, *, baseline: str | None = None) 
     rated = _rated(pooled)
     chosen = _baselines(rated, baseline)
     pairs = _pairs(rated, pooled.raw, chosen)
-    paired = [pair for pair in pairs if pair.a]
+    paired = [pair for pair in pairs if pair.blocks]
     numbers = rated.loc[[pair.row for pair in paired], ["entry", "probe", "device", "metric", "subset"]]
     families = numbers.groupby(list(numbers.columns), sort=False).ngroup().to_numpy()
     each, whole = timing.ratios([(pair.a, pair.b) for pair in paired], families)
     frame = _framed(rated, pairs, dict(zip([pair.row for pair in paired], each, strict=True)))
-    frame = pd.concat([frame, _over_all(frame, paired, families, whole)], ignore_index=True)
-    floors = floor.set_index("probe")["floor"]
-    least = frame["probe"].map(floors).fillna(floors.get("", np.nan)).fillna(0.0).clip(lower=timing.CALLED)
-    ends = zip(frame["ratio"], frame["lo"], frame["hi"], least, frame["blocks"], strict=True)
+    frame = pd.concat([frame, _over_all(frame, families, whole)], ignore_index=True)
+    known = {(row.device, row.probe): max(row.floor, timing.CALLED) for row in floor.itertuples(index=False)}
+    least = [known.get(spot, np.nan) for spot in zip(frame["device"], frame["probe"], strict=True)]
+    ends = list(zip(frame["ratio"], frame["lo"], frame["hi"], least, frame["blocks"], strict=True))
     verdicts = [timing.verdict(r, lo, hi, floor=f) if blocks else "unpaired" for r, lo, hi, f, blocks in ends]
-    return frame.assign(floor=least, verdict=verdicts)[list(COLUMNS)]
+    reasons = [withheld(blocks, f) for *_, f, blocks in ends]
+    return frame.assign(floor=least, verdict=verdicts, reason=reasons)[list(COLUMNS)]
 
 
 def floor(cells: pd.DataFrame, pooled: Pooled) -> pd.DataFrame:
-    """What the A/A control says: the same model twice, by probe and over all; empty where none ran.
+    """What the A/A control says: the same model twice, by device and probe and over all; empty where none ran.
 
     Args:
         cells: of probes, as `points.probes` makes them.
@@ -83,19 +95,19 @@ def floor(cells: pd.DataFrame, pooled: Pooled) -> pd.DataFrame:
     twins = _twins(cells)
     rated = _rated(pooled)
     rated = rated[rated["chief"]]
-    pairs = [pair for pair in _pairs(rated, pooled.raw, twins, controls=True) if pair.a]
+    pairs = [pair for pair in _pairs(rated, pooled.raw, twins, controls=True) if pair.blocks]
     if not pairs:
         return pd.DataFrame(columns=list(FLOOR_COLUMNS))
-    heads = rated.loc[[pair.row for pair in pairs]].assign(blocks=[len(pair.a) for pair in pairs])
+    heads = rated.loc[[pair.row for pair in pairs], ["device", "probe"]].reset_index(drop=True)
     heads["twin"] = [str(rated.loc[pair.other, "model"]) for pair in pairs]
     rows = []
-    for numbers in (heads["probe"].to_numpy(), np.full(len(pairs), "")):
-        names, families = np.unique(numbers.astype(str), return_inverse=True)
+    for spots in (heads[["device", "probe"]], heads[["device", "probe"]].assign(device="", probe="")):
+        families = spots.groupby(["device", "probe"]).ngroup().to_numpy()
         each, whole = timing.ratios([(pair.a, pair.b) for pair in pairs], families)
-        for index, name in enumerate(names):
-            own = families == index
+        for family, (*ends, blocks) in enumerate(whole.tolist()):
+            own = families == family
             models = wording.listing(sorted(set(heads["twin"][own])))
-            rows.append((name, models, *whole[index], int(own.sum()), int(heads["blocks"][own].sum()),
+            rows.append((*spots[own].iloc[0], models, *ends, int(own.sum()), int(blocks),
                          timing.noise_floor(each[own])))  # fmt: skip
     return pd.DataFrame(rows, columns=list(FLOOR_COLUMNS))
 
@@ -109,6 +121,17 @@ def statement(floor: pd.DataFrame) -> str:
     points = f"{row['points']} point{'' if row['points'] == 1 else 's'}"
     words = f"Noise floor: {100 * row['floor']:.1f} % (A/A control of {row['model']}, {points});"
     return f"{words} differences below {'it' if least == row['floor'] else f'{100 * least:.0f} %'} are not called."
+
+
+def floor_of(floor: pd.DataFrame, *, device: str, probe: str) -> float:
+    """The noise floor of a probe on a device, `CALLED` at least; NaN where the control has no result of it."""
+    own = floor.loc[(floor["device"] == device) & (floor["probe"] == probe), "floor"]
+    return max(float(own.iloc[0]), timing.CALLED) if len(own) else float("nan")
+
+
+def withheld(blocks: int, floor: float) -> str:
+    """Why no difference could be called whatever was measured; empty where one could."""
+    return " and ".join(([ONE_BLOCK] if blocks == 1 else []) + ([NO_CONTROL] if np.isnan(floor) else []))
 
 
 def _rated(pooled: Pooled) -> pd.DataFrame:
@@ -165,9 +188,7 @@ def _pairs(
     ):
         other = where.get((against.get((entry, device, probe), ""), spot))
         if other is not None and (control or not controls):
-            blocks = sorted(raw[row].keys() & raw[other].keys())
-            found.append(_Pair(row=row, other=other, a=[raw[row][i] for i in blocks],
-                               b=[raw[other][i] for i in blocks]))  # fmt: skip
+            found.append(_Pair(row=row, other=other, a=raw[row], b=raw[other]))
     return found
 
 
@@ -175,22 +196,22 @@ def _framed(rated: pd.DataFrame, pairs: Sequence[_Pair], each: dict[int, np.ndar
     """A row per pair; without a common block the ratio of the medians, without an interval."""
     frame = rated.loc[[pair.row for pair in pairs]].reset_index(drop=True)
     others = rated.loc[[pair.other for pair in pairs]].reset_index(drop=True)
-    missing = np.full(3, np.nan)
-    found = np.array([each.get(pair.row, missing) for pair in pairs]).reshape(len(pairs), 3)
+    missing = np.array([np.nan, np.nan, np.nan, 0])
+    found = np.array([each.get(pair.row, missing) for pair in pairs]).reshape(len(pairs), 4)
     plain = frame["median"] / others["median"]
     return frame.assign(
         baseline=others["entry"], ratio=pd.Series(found[:, 0]).fillna(plain), lo=found[:, 1], hi=found[:, 2],
-        blocks=[len(pair.a) for pair in pairs], noisy=frame["noisy"] | others["noisy"],
+        blocks=found[:, 3].astype(int), noisy=frame["noisy"] | others["noisy"],
     )  # fmt: skip
 
 
-def _over_all(frame: pd.DataFrame, paired: Sequence[_Pair], families: np.ndarray, whole: np.ndarray) -> pd.DataFrame:
-    """A row for every family of several points."""
-    own = frame[frame["blocks"] > 0].assign(family=families) if len(paired) else frame.assign(family=0)[:0]
+def _over_all(frame: pd.DataFrame, families: np.ndarray, whole: np.ndarray) -> pd.DataFrame:
+    """A row for every family of several points; its blocks are those that all of its points have."""
+    own = frame[frame["blocks"] > 0].assign(family=families)
     groups = own.groupby("family", sort=True)
     heads = own.drop_duplicates("family").sort_values("family").reset_index(drop=True)
     heads = heads.assign(ratio=whole[:, 0], lo=whole[:, 1], hi=whole[:, 2], point=ALL, batch=pd.NA, prompt=pd.NA,
-                         new=pd.NA, blocks=groups["blocks"].sum().to_numpy(),
+                         new=pd.NA, blocks=whole[:, 3].astype(int),
                          noisy=groups["noisy"].any().to_numpy())  # fmt: skip
     several = groups.size().to_numpy() > 1
     return heads[several].drop(columns="family").astype(dict.fromkeys(AXES, "Int64"))

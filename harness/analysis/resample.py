@@ -64,13 +64,6 @@ def distinct(slots: Sequence[Places]) -> tuple[list[Places], NDArray[np.intp] | 
     return [(code // base, code % base) for code in kept], counts
 
 
-def paired_draws(sizes: Sizes, rng: np.random.Generator) -> list[tuple[Places, Places]]:
-    """For each slot the places of both sides of one drawn block; rows hold one side after the other."""
-    blocks = len(sizes) // 2
-    chosen = [rng.integers(0, blocks, DRAWS) for _ in range(blocks)]
-    return [(_places(sizes, block, rng), _places(sizes, block + blocks, rng)) for block in chosen]
-
-
 def drawn(values: Floats, places: Places) -> Floats:
     """Medians of the drawn repeats, `(groups, DRAWS)`, from rows of `stacked` groups."""
     low, high = places

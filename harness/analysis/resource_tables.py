@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 MOST = 12
 """Noisy cells that are named one by one."""
 
+_UNKNOWN = "not known, because no A/A control ran (control=MODEL): nothing is called faster or slower"
+
 
 def fits(measured: Efficiency, order: Sequence[str]) -> Table:
     """The line through the time of decode steps over the context."""
@@ -71,7 +73,7 @@ def memory(measured: Efficiency, order: Sequence[str]) -> Table:
     heads = [*grid_sheet.heads(frame), *((name, wording.metric(name)) for name in parts)]
     heads += [("difference", "predicted against measured, %")] if compared else []
     note = ("Predicted by the formulas of the model's family, and set against the peak of the device; on a CPU against "
-            "what the process grew by since before the model was loaded.")  # fmt: skip
+            "what the process grew by since before the model was loaded, 75 MiB of library code included.")  # fmt: skip
     return grid_sheet.table("memory", "Memory in parts", heads, rows, notes=(note,) if compared else ())
 
 
@@ -98,16 +100,26 @@ def rooflines(measured: Efficiency, order: Sequence[str]) -> Table:
     units = {"flops": ("Work", "FLOP"), "moved_bytes": ("Moved", "B"), "flop_s": ("Achieved", "FLOP/s"),
              "byte_s": ("Bandwidth", "B/s"), "bound_s": ("Least time", "s")}  # fmt: skip
     shares = ["mfu", "mbu", *(name for name in ("mfu_spec", "mbu_spec") if frame[name].notna().any())]
+    traced = bool(frame["device_share"].notna().any())
     rows = [
         (*place(row, names), *(number(row[name], unit) for name, (_, unit) in units.items()), text(row["bound"]),
-         *(share(row[name]) for name in shares))
+         *(share(row[name]) for name in shares), *(_pace(row) if traced else ()))
         for row in frame.to_dict("records")
     ]  # fmt: skip
     heads = [*grid_sheet.heads(frame), *((name, label) for name, (label, _) in units.items()), ("bound", "Bound by"),
              *((name, f"{wording.metric(name)}, %") for name in shares)]  # fmt: skip
+    heads += [("device_share", "Device busy, %"), ("cpu_bound", "Pace set by")] if traced else []
     note = ("Useful work of one call or step by the formulas of the model's family, against the peaks that this "
             "machine reached; no MBU where everything fits the processor's cache.")  # fmt: skip
-    return grid_sheet.table("rooflines", "Work against the machine's peaks", heads, rows, notes=(note,))
+    pace = "Device busy: part of the wall time of a call in which the device worked; under 90 % the host sets the pace."
+    notes = (note, pace) if traced else (note,)
+    return grid_sheet.table("rooflines", "Work against the machine's peaks", heads, rows, notes=notes)
+
+
+def _pace(row: dict[str, Any]) -> tuple[Value, Value]:
+    """How long the device was busy, and whether it or the host sets the pace; dashes where there is no device."""
+    host = row["cpu_bound"]
+    return share(row["device_share"]), text("" if pd.isna(host) else "host" if host else "device")
 
 
 def conditions(measured: Efficiency) -> Table:
@@ -117,7 +129,7 @@ def conditions(measured: Efficiency) -> Table:
     if not len(told):
         return grid_sheet.table("conditions", "Conditions of measuring", (), ())
     lines = [line for device, own in told.groupby("device", sort=True) for line in _of_device(str(device), own)]
-    floor = ratios.statement(measured.floor) or "Noise floor: not known, because no A/A control ran (control=MODEL)."
+    floor = ratios.statement(measured.floor) or _UNKNOWN
     reasons = sorted(set(told["energy_reason"]) - {""})
     lines += [("noise floor", floor.removeprefix("Noise floor: "))]
     lines += [("no energy", wording.listing(reasons))] if reasons else []

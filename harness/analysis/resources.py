@@ -33,7 +33,7 @@ ENERGY = (*KEYS, "method", "reason", "joules", "net_joules", "idle_watts", "per_
 
 ROOFLINES = (
     *KEYS, "flops", "moved_bytes", "seconds", "intensity", "flop_s", "byte_s", "peak_flops", "peak_bandwidth", "ridge",
-    "bound", "mfu", "mbu", "mfu_spec", "mbu_spec", "bound_s",
+    "bound", "mfu", "mbu", "mfu_spec", "mbu_spec", "bound_s", "cpu_bound", "device_share",
 )  # fmt: skip
 """Columns of the frame of rooflines."""
 
@@ -93,7 +93,22 @@ def rooflines(pooled: Pooled, cells: pd.DataFrame) -> pd.DataFrame:
         byte_s=found["moved_bytes"] / found["seconds"], ridge=found["peak_flops"] / found["peak_bandwidth"],
     )  # fmt: skip
     transfer = found["mbu"].notna() & (found["intensity"] < found["ridge"])
-    return found.assign(bound=np.where(transfer, "memory", "compute"))[list(ROOFLINES)].reset_index(drop=True)
+    found = found.assign(bound=np.where(transfer, "memory", "compute"))
+    return found.merge(_occupancy(cells), on=list(KEYS), how="left")[list(ROOFLINES)]
+
+
+def _occupancy(cells: pd.DataFrame) -> pd.DataFrame:
+    """By point whether the host sets the pace, as most processes say, and the device's share of the time (median)."""
+    shares = [_mapping(facts.get("device_share")) for facts in cells["probe_facts"]]
+    said = cells.assign(
+        # Events see a device that waits for launches as busy; where kernels were traced, their share decides.
+        device_share=[next((part[by] for by in ("by_kernels", "by_events") if part.get(by) is not None), None)
+                      for part in shares],
+        cpu_bound=[facts.get("cpu_bound") for facts in cells["probe_facts"]],
+    ).astype({"device_share": "float64", "cpu_bound": "Float64"})  # fmt: skip
+    middle = said[said["status"] == "ok"].groupby("place")[["device_share", "cpu_bound"]].median()
+    middle = middle.assign(cpu_bound=(middle["cpu_bound"] >= 0.5).astype("boolean"))  # noqa: PLR2004 - a half
+    return cells.drop_duplicates("place")[[*KEYS, "place"]].join(middle, on="place").drop(columns="place")
 
 
 def environment(cells: pd.DataFrame) -> pd.DataFrame:

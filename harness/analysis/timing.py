@@ -1,26 +1,28 @@
 """Statistics of timings on plain arrays: intervals, paired ratios, a line, quantiles, flags of noise.
 
-Layer: beside `stats`, above `resample`; numpy and the standard library only. A *process* is what is replicated: an
-array of the raw repeats of one fresh process. A *group* is the processes of one thing. The seed is fixed: the same
-values give the same intervals.
+Layer: above `stats` and `resample`; numpy and the standard library only. A *process* is what is replicated: an array of
+the raw repeats of one fresh process. A *group* is the processes of one thing. A *block* is what was measured at one
+time: one process of everything. The seed is fixed: the same values give the same intervals.
 """
 
 # ruff: noqa: PLR2004 - small counts and thresholds are clearer as they are
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.analysis import resample
+from harness.analysis import resample, stats
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
     Group = Sequence[Floats]
+    Blocks = Mapping[int, Floats]
     Sizes = tuple[int, ...]
 
 SEED = 20_260
@@ -55,34 +57,35 @@ def pooled(groups: Sequence[Group]) -> Floats:
     return found
 
 
-def ratios(pairs: Sequence[tuple[Group, Group]], families: Sequence[int] = ()) -> tuple[Floats, Floats]:
-    """Ratios `a / b` of paired groups with 95 % intervals, `(pairs, 3)`; and of families of pairs, `(families, 3)`.
+def ratios(pairs: Sequence[tuple[Blocks, Blocks]], families: Sequence[int] = ()) -> tuple[Floats, Floats]:
+    """Ratios `a / b` of paired processes and of families of pairs: ratio, 95 % interval, blocks; `(n, 4)` each.
 
-    The two groups of a pair hold the same blocks in the same order. A ratio is the geometric mean over blocks of the
-    ratios of the processes' medians; blocks are drawn first, then the repeats of both sides. A family's ratio is the
-    geometric mean of its pairs', which are drawn independently.
+    A ratio is the geometric mean, over the blocks that both sides have, of the ratios of the processes' medians. Its
+    interval is Student's over the logarithms of the blocks' ratios: the block is the unit, so that one block has no
+    interval, and what repeats differ by is in what blocks differ by.
+
+    The pairs of a family share their blocks, and may share their processes: the logarithms of a block are averaged
+    over the pairs first. Only blocks that all pairs of the family have count; without one the ratio is the mean of
+    the pairs', with no interval and 0 blocks.
 
     Args:
-        pairs: groups of positive values, with as many processes on both sides.
+        pairs: for both sides the raw positive values by block, one block in common at least.
         families: for every pair the number of its family, from 0; empty for none.
 
     Source:
-        As in `pooled`; Fleming and Wallace (1986), CACM 29:218, for the geometric mean.
+        Kalibera and Jones (2013), Rigorous Benchmarking in Reasonable Time, ISMM, for processes as the unit of
+        replication; Fleming and Wallace (1986), CACM 29:218, for the geometric mean.
     """
-    means, kept = np.zeros(len(pairs)), np.full((len(pairs), 2), np.nan)
-    sums = np.zeros((max(families, default=-1) + 1, resample.DRAWS))
-    logs = [[np.log(process) for side in pair for process in side] for pair in pairs]
-    for sizes, members in resample.alike(logs).items():
-        slots = resample.paired_draws(sizes, np.random.default_rng(SEED))
-        for part in resample.parts(members, [a for a, _ in slots]):
-            values = resample.stacked([logs[index] for index in part])
-            means[part] = _difference(resample.medians(values, sizes))
-            drawn = np.mean([resample.drawn(values, a) - resample.drawn(values, b) for a, b in slots], axis=0)
-            kept[part] = resample.ends(drawn) if _enough(sizes) else np.nan
-            for row, index in enumerate(part) if len(families) else ():
-                # Pairs share their draws; the same draws moved on are as independent as the pairs are.
-                sums[families[index]] += np.roll(drawn[row], 17 * index) if _enough(sizes) else np.nan
-    return np.exp(np.column_stack([means, kept])), _families(means, families, sums)
+    logs = _block_logs(pairs)
+    each = _student([list(own.values()) for own in logs])
+    members: list[list[int]] = [[] for _ in range(max(families, default=-1) + 1)]
+    for index, family in enumerate(families):
+        members[family].append(index)
+    whole = _student([_jointly([logs[index] for index in own]) for own in members])
+    for family, own in enumerate(members):
+        if not whole[family, 3]:
+            whole[family, 0] = np.exp(np.log(each[own, 0]).mean())
+    return each, whole
 
 
 def line(points: Sequence[Sequence[tuple[Floats, Floats]]]) -> Floats:
@@ -166,13 +169,13 @@ def noise(groups: Sequence[Group]) -> list[tuple[str, ...]]:
     return found
 
 
-def verdict(ratio: float, lo: float, hi: float, *, floor: float | None = None) -> str:
+def verdict(ratio: float, lo: float, hi: float, *, floor: float) -> str:
     """What a ratio of times allows to say: `faster`, `slower` or `no difference shown`.
 
     A difference is called only where the interval excludes 1, and the ratio is farther from 1 than `CALLED` and than
-    the noise floor.
+    the noise floor. Nothing is called without an interval, nor where the floor is not known (NaN).
     """
-    if not (lo > 1 or hi < 1) or abs(ratio - 1) <= max(CALLED, floor or 0.0):
+    if math.isnan(floor) or not (lo > 1 or hi < 1) or abs(ratio - 1) <= max(CALLED, floor):
         return "no difference shown"
     return "faster" if ratio < 1 else "slower"
 
@@ -181,32 +184,63 @@ def noise_floor(found: Floats) -> float:
     """The difference that two runs of the same model stay within on 19 of 20 points, as a fraction.
 
     Of every point of an A/A control it takes half of the ratio's interval, or the ratio's distance from 1 where that is
-    larger (with one process the interval knows nothing of the next process); of these, the 95th percentile.
+    larger or there is no interval; of these, the 95th percentile. With few blocks it is wide, as the intervals are.
 
     Args:
-        found: ratios of the control with their intervals, `(points, 3)`.
+        found: ratios of the control with their intervals, as of `ratios`.
     """
     half = (found[:, 2] - found[:, 1]) / 2
     return float(np.quantile(np.fmax(half, np.abs(found[:, 0] - 1)), 0.95))
 
 
-def _enough(sizes: Sizes) -> bool:
-    half = len(sizes) // 2
-    return min(sum(sizes[:half]), sum(sizes[half:])) >= LEAST
+def _block_logs(pairs: Sequence[tuple[Blocks, Blocks]]) -> list[dict[int, float]]:
+    """By common block the logarithm of the ratio of the two medians."""
+    common = [sorted(a.keys() & b.keys()) for a, b in pairs]
+    processes = [side[block] for pair, blocks in zip(pairs, common, strict=True) for side in pair for block in blocks]
+    centres = np.zeros(len(processes))
+    for (size,), members in resample.alike([[process] for process in processes]).items():
+        values = resample.stacked([[processes[index]] for index in members])
+        centres[members] = np.log(resample.medians(values, (size,))[:, 0])
+    ends = 2 * np.cumsum([len(blocks) for blocks in common], dtype=int)
+    return (
+        [
+            dict(zip(blocks, (own[: len(blocks)] - own[len(blocks) :]).tolist(), strict=True))
+            for blocks, own in zip(common, np.split(centres, ends[:-1]), strict=True)
+        ]
+        if pairs
+        else []
+    )
 
 
-def _difference(centres: Floats) -> Floats:
-    """Mean over blocks of the first half of the columns less the second."""
-    half = centres.shape[1] // 2
-    return (centres[:, :half] - centres[:, half:]).mean(axis=1)
+def _jointly(logs: Sequence[Mapping[int, float]]) -> list[float]:
+    """Mean over several pairs in every block that all of them have."""
+    common = sorted(set.intersection(*(set(own) for own in logs)))
+    return np.array([[own[block] for block in common] for own in logs]).mean(axis=0).tolist()
 
 
-def _families(means: Floats, families: Sequence[int], sums: Floats) -> Floats:
-    if not len(families):
-        return np.full((0, 3), np.nan)
-    number = np.bincount(families, minlength=len(sums))
-    centres = np.bincount(families, weights=means, minlength=len(sums)) / number
-    return np.exp(np.column_stack([centres, resample.ends(sums / number[:, None])]))
+def _student(samples: Sequence[Sequence[float]]) -> Floats:
+    """Of samples of logarithms the geometric mean, its 95 % interval by Student's t, and the size; `(samples, 4)`."""
+    found = np.full((len(samples), 4), np.nan)
+    sizes = np.array([len(sample) for sample in samples], dtype=int)
+    found[:, 3] = sizes
+    for n in (int(n) for n in np.unique(sizes) if n):
+        own = np.flatnonzero(sizes == n)
+        values = np.array([sample for sample in samples if len(sample) == n])
+        found[own, 0] = values.mean(axis=1)
+        if n > 1:
+            half = _t_quantile(n - 1) * values.std(axis=1, ddof=1) / math.sqrt(n)
+            found[own, 1:3] = np.column_stack([found[own, 0] - half, found[own, 0] + half])
+    found[:, :3] = np.exp(found[:, :3])
+    return found
+
+
+def _t_quantile(df: int) -> float:
+    """The 97.5th percentile of Student's t, by bisection of its p-value; 12.7 for one degree of freedom."""
+    lo, hi = 1.0, 13.0
+    for _ in range(50):
+        middle = (lo + hi) / 2
+        lo, hi = (middle, hi) if stats.student_p(middle, df) > 0.05 else (lo, middle)
+    return lo
 
 
 def _weighed(processes: Sequence[tuple[Floats, Floats]], weights: Floats) -> tuple[Floats, Sizes]:

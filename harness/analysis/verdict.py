@@ -1,9 +1,9 @@
 """Sentences about a comparison that claim only what is separable.
 
 Layer: above `pairs`. Rules: "separable" is said only where the paired test on identical documents, adjusted for every
-pair and task of the report (Holm), is below 5 %; speeds are told apart only where their intervals do not touch and
-they differ by more than 2 % and than the noise floor. All else is "not separable", with the difference that this many
-documents could have shown.
+pair and task of the report (Holm), is below 5 %; speeds are told apart only where processes were repeated, an A/A
+control gives the noise floor, their intervals do not touch, and they differ by more than 2 % and than that floor. All
+else is "not separable", with the difference that this many documents could have shown.
 """
 
 # What stands in a frame or an Axes has no static type:
@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.analysis import timing, wording
-from harness.analysis.derive import Comparison, speed_of
+from harness.analysis import ratios, wording
+from harness.analysis.derive import Comparison, probe_of, speed_of
 from harness.analysis.points import states
 from harness.analysis.wording import listing, percent, significant
 
@@ -114,9 +114,12 @@ def _fastest(comparison: Comparison) -> list[str]:
     """One sentence per device: speeds on different machines are never compared."""
     rows = speed_of(comparison, "decode_tok_s").sort_values("value", ascending=False)
     devices = comparison.entries.set_index("entry")["device_name"].reindex(rows.index)
-    groups = list(rows.groupby(devices, sort=True))
-    floor = max([timing.CALLED, *comparison.efficiency.floor["floor"].dropna()])
-    lines = [(str(device), _fastest_of(group, floor)) for device, group in groups if len(group) > 1]
+    probe, floors = probe_of(comparison, "decode_tok_s"), comparison.efficiency.floor
+    lines = [
+        (str(device), _fastest_of(group, ratios.floor_of(floors, device=str(device), probe=probe)))
+        for device, group in rows.groupby(devices, sort=True)
+        if len(group) > 1
+    ]
     several = comparison.entries["device_name"].nunique() > 1
     return [f"On {wording.short(device, 40)}: {line}" if several else line for device, line in lines]
 
@@ -125,6 +128,10 @@ def _fastest_of(rows: pd.DataFrame, floor: float) -> str:
     """Names the fastest decoder only where its interval lies above all others, by more than the noise floor."""
     first, rest = rows.iloc[0], rows.iloc[1:]
     name = wording.short(str(rows.index[0]), 40)
+    reason = ratios.withheld(int(rows["replicates"].min()), floor)
+    if reason:
+        speed = f"{significant(first['value'])} tokens per second (median)"
+        return f"No decoder is called fastest ({reason}); {name} had the highest speed, {speed}."
     slower = rest["hi"].notna() & (rest["hi"] < first["lo"]) & (first["value"] > (1 + floor) * rest["value"])
     if not slower.all():
         rivals = [str(entry) for entry in rest.index[~slower]]

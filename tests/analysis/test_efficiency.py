@@ -11,7 +11,19 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from harness.analysis import derive, efficiency, efficiency_tables, frame, ratios, report, tables, terminal
+from harness.analysis import (
+    derive,
+    efficiency,
+    efficiency_tables,
+    frame,
+    pairs,
+    ratios,
+    report,
+    resource_tables,
+    tables,
+    terminal,
+    verdict,
+)
 from harness.records import Status
 
 if TYPE_CHECKING:
@@ -50,6 +62,13 @@ def measured(folder: Path) -> Efficiency:
 def study(grids: ModuleType, folder: Path, *records: Record) -> derive.Comparison:
     """The comparison of these records alone."""
     return derive.compare(frame.read(grids.write(folder, *records)))
+
+
+def sentences(folder: Path) -> str:
+    """What the report says first of a study."""
+    found = frame.read(folder)
+    comparison = derive.compare(found)
+    return " ".join(verdict.sentences(found, comparison, pairs.pairs(comparison, frame.documents(folder))))
 
 
 def test_a_point_and_a_metric_are_one_row(measured: Efficiency) -> None:
@@ -91,6 +110,35 @@ def test_the_slower_model_is_called_slower_at_every_point(measured: Efficiency) 
     assert width[ratios.ALL] < width[POINTS].mean()
 
 
+def test_without_a_control_nothing_is_called(grids: ModuleType, tmp_path: Path) -> None:
+    """However clear the difference is; the reason stands in the row and under the table, and no decoder is named."""
+    records = [*grids.grid("small"), *grids.grid("large", size=3)]
+    found = study(grids, tmp_path / "s", *records).efficiency
+    rows = found.ratios[found.ratios["entry"] == "large"]
+    assert (rows["lo"] > 1).all()
+    assert rows["floor"].isna().all()
+    assert set(rows["verdict"]) == {"no difference shown"}
+    assert set(rows["reason"]) == {ratios.NO_CONTROL}
+    table = efficiency_tables.comparisons(found, ["small", "large"])[0]
+    assert "no difference shown: no control" in table.markdown()
+    assert any(note.startswith("No A/A control ran") for note in table.notes)
+    assert "No decoder is called fastest (no control)" in sentences(tmp_path / "s")
+    with_control = grids.write(tmp_path / "t", *records, *grids.grid("small (again)", name="small"))
+    assert "small decodes fastest" in sentences(with_control)
+
+
+def test_a_control_speaks_for_its_own_probe(grids: ModuleType, tmp_path: Path) -> None:
+    """A probe that the control has no result of is not judged by the floor of another."""
+    controlled = [*grids.grid("small"), *grids.grid("large", size=1.5), *grids.grid("small (again)", name="small")]
+    bare = [*grids.grid("small", probe="other"), *grids.grid("large", size=1.5, probe="other")]
+    found = study(grids, tmp_path / "s", *controlled, *bare).efficiency
+    rows = found.ratios.query("entry == 'large' and metric == 'itl'").groupby("probe")
+    assert rows["verdict"].agg(set).to_dict() == {"decode": {"slower"}, "other": {"no difference shown"}}
+    assert rows["reason"].agg(set).to_dict() == {"decode": {""}, "other": {ratios.NO_CONTROL}}
+    notes = efficiency_tables.comparisons(found, ["small", "large"])[0].notes
+    assert any("the A/A control has no result of other" in note for note in notes)
+
+
 def test_without_a_common_block_nothing_is_called(grids: ModuleType, tmp_path: Path) -> None:
     """Processes of different blocks have a ratio without an interval."""
     found = study(grids, tmp_path / "s", grids.decode("a"), grids.decode("b", size=2, replicate=1))
@@ -112,6 +160,8 @@ def test_the_control_is_the_noise_floor_and_no_competitor(folder: Path) -> None:
     found = derive.compare(frame.read(folder))
     floor = found.efficiency.floor.set_index("probe")
     assert list(floor.index) == ["decode", ""]
+    assert floor.loc["decode", "device"] == found.efficiency.points["device"].iloc[0]
+    assert set(floor["blocks"]) == {3}
     assert floor.loc["", "lo"] <= 1 <= floor.loc["", "hi"]
     assert floor.loc["", "points"] == 4
     assert set(found.entries["entry"]) == {"small", "large"}
@@ -169,6 +219,29 @@ def test_work_is_set_against_the_peaks(measured: Efficiency) -> None:
     row = measured.rooflines.query("entry == 'small' and batch == 1 and prompt == 32").iloc[0]
     assert row["flop_s"] == pytest.approx(row["mfu"] * row["peak_flops"], rel=0.02)
     assert (row["bound"], row["ridge"]) == ("memory", 5.0)
+
+
+def test_who_sets_the_pace_is_shown(grids: ModuleType, tmp_path: Path) -> None:
+    """Where the device was traced: its share of the time by kernels, else by events; on a CPU neither is there."""
+
+    def traced(name: str, share: float | None, replicate: int, *, host: bool) -> Record:
+        facts = {"cpu_bound": host, "device_share": {"by_events": 0.99, "by_kernels": share}}
+        numbers = [("ttft", 0.1, "s"), ("flops", 1e9, "FLOP"), ("moved_bytes", 1e6, "B")]
+        point = {"batch": 1, "prompt": 32, "replicate": replicate}
+        return grids.single(name, "prefill", numbers, point=point, facts=facts)
+
+    records = [traced("a", share, n, host=True) for n, share in enumerate((0.3, 0.4, 0.5))]
+    records += [grids.decode("a"), traced("b", None, 0, host=False)]
+    found = study(grids, tmp_path / "s", *records).efficiency
+    rows = found.rooflines.set_index(["probe", "entry"])
+    assert rows.loc["prefill", "device_share"].to_dict() == {"a": 0.4, "b": 0.99}
+    assert rows.loc["prefill", "cpu_bound"].to_dict() == {"a": True, "b": False}
+    assert rows.loc["decode", ["device_share", "cpu_bound"]].isna().all(axis=None)
+    text = resource_tables.rooflines(found, ["a", "b"]).markdown()
+    assert "Device busy" in text
+    assert "| host |" in text
+    alone = study(grids, tmp_path / "t", grids.decode("a")).efficiency
+    assert "Device busy" not in resource_tables.rooflines(alone, ["a"]).markdown()
 
 
 def test_energy_is_shown_with_its_method(grids: ModuleType, tmp_path: Path) -> None:
@@ -238,11 +311,14 @@ def test_the_report_has_every_table(folder: Path) -> None:
 
 
 def test_one_process_says_so(grids: ModuleType, tmp_path: Path) -> None:
-    """Intervals of repeats only are announced."""
-    found = study(grids, tmp_path / "s", grids.decode("a"), grids.decode("b"))
-    for table in (efficiency_tables.probes(found.efficiency, ["a", "b"])[0],
-                  efficiency_tables.comparisons(found.efficiency, ["a", "b"])[0]):  # fmt: skip
-        assert efficiency_tables.ONE in table.notes
+    """Intervals of repeats only are announced, and no ratio is called, be it threefold and beside a control."""
+    found = study(grids, tmp_path / "s", grids.decode("a"), grids.decode("b", size=3),
+                  grids.decode("a (again)", name="a"))  # fmt: skip
+    assert efficiency_tables.ONE in efficiency_tables.probes(found.efficiency, ["a", "b"])[0].notes
+    table = efficiency_tables.comparisons(found.efficiency, ["a", "b"])[0]
+    assert efficiency_tables.SINGLE in table.notes
+    assert f"no difference shown: {ratios.ONE_BLOCK}" in table.markdown()
+    assert "No decoder is called fastest (one process each)" in sentences(tmp_path / "s")
 
 
 def test_alike_failures_and_warnings_of_a_grid_are_one_row(grids: ModuleType, tmp_path: Path) -> None:
