@@ -46,7 +46,7 @@ $(VENV)/.ray: $(VENV)/.dev
 quickstart: $(VENV)/.run ## install, measure the six embedded models, print the comparison and where the report is
 	$(BIN)/harness run experiment=quickstart
 
-test: $(VENV)/.dev ## the default tests: no network, no GPU, at most 6 minutes on two cores
+test: $(VENV)/.dev ## the default tests: no network, no GPU, about 6 minutes on two cores
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-all: $(VENV)/.smollm $(VENV)/.ray $(VENV)/.torchao ## the slow tests too: real data where present, optional packages, every experiment

@@ -88,15 +88,17 @@ def equal(prompts: Sequence[str], stage: Stage, *, rows: int) -> Decoding:
 
 @final
 class _Turns:
-    """A listener to a decoding: after each token it reads as many bytes as the token did.
+    """A listener to a decoding: after each token it reads as many bytes as the token did, at once and by matrices.
 
     Step and reading in turn meet the same state of a shared machine, whose bandwidth may halve within a minute.
     """
 
-    def __init__(self, reading: machine.Reading) -> None:
+    def __init__(self, reading: machine.Reading, weights: Sequence[torch.Tensor]) -> None:
         self.steps: list[float] = []
         self.reads: list[float] = []
+        self.pieces: list[float] = []
         self._reading = reading
+        self._weights = weights
         self._done = 0
         self._since = 0.0
 
@@ -106,7 +108,12 @@ class _Turns:
         if done > self._done > 0:
             self.steps.append(now - self._since)
             self.reads.append(self._reading.seconds())
+            self.pieces.append(machine.timed(self._sums)[0])
         self._done, self._since = done, machine.synchronised()
+
+    def _sums(self) -> None:
+        for weight in self._weights:
+            weight.sum()
 
 
 def bandwidth(prompts: Sequence[str], stage: Stage) -> Bandwidth:
@@ -119,12 +126,18 @@ def bandwidth(prompts: Sequence[str], stage: Stage) -> Bandwidth:
     size = shapes.decoded_bytes(stage.model) + held
     reading = machine.Reading(weight.device.type, weight.dtype, size=size)
     ours.lm.generate([(text, {"max_gen_toks": 2})], _silent)
-    steps, reads = list[float](), list[float]()
+    tables = {id(module.weight) for module in stage.model.modules() if isinstance(module, torch.nn.Embedding)}
+    matrices = [w for w in stage.model.parameters() if w.dim() > 1 and (w is weight or id(w) not in tables)]
+    rounds: list[_Turns] = []
     for _ in range(max(3, stage.rounds)):
-        turns = _Turns(reading)
-        ours.lm.generate([(text, {"max_gen_toks": 1 + _NEW})], turns)
-        steps, reads = steps + turns.steps, reads + turns.reads
-    return Bandwidth(token_bytes=reading.bytes, steps=tuple(steps), reads=tuple(reads))
+        rounds.append(_Turns(reading, matrices))
+        ours.lm.generate([(text, {"max_gen_toks": 1 + _NEW})], rounds[-1])
+    return Bandwidth(
+        token_bytes=reading.bytes,
+        steps=tuple(seconds for turns in rounds for seconds in turns.steps),
+        reads=tuple(seconds for turns in rounds for seconds in turns.reads),
+        pieces=tuple(seconds for turns in rounds for seconds in turns.pieces),
+    )
 
 
 def _seconds(theirs: Theirs, prompts: Sequence[str], arguments: dict[str, Any], batch: int) -> float:

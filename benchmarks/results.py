@@ -203,11 +203,13 @@ class Bandwidth:
         token_bytes: bytes that one token reads: weights, and keys and values of half the text.
         steps: seconds of each token after the first.
         reads: seconds of reading as many bytes, after each of them.
+        pieces: seconds of reading the weights themselves, matrix by matrix, after each of them.
     """
 
     token_bytes: float
     steps: tuple[float, ...]
     reads: tuple[float, ...]
+    pieces: tuple[float, ...]
 
     @property
     def tokens_per_second(self) -> float:
@@ -223,6 +225,11 @@ class Bandwidth:
     def fraction(self) -> float:
         """Share of the bound that is reached: median over the pairs of a step and the reading after it."""
         return statistics.median(read / step for read, step in zip(self.reads, self.steps, strict=True))
+
+    @property
+    def fraction_of_pieces(self) -> float:
+        """The same against reading the weights matrix by matrix, as any step must that is one operation a matrix."""
+        return statistics.median(read / step for read, step in zip(self.pieces, self.steps, strict=True))
 
 
 @final

@@ -167,8 +167,8 @@ def _rest(report: Report) -> Iterable[str]:
         found = report.bandwidth
         yield (
             f"Decoding one row: {found.tokens_per_second:.1f} tokens/s, {found.fraction:.0%} of what reading "
-            f"{found.token_bytes / 1e6:.0f} MB a token allows; reading, in turn with the tokens, went at "
-            f"{found.read_rate / 1e9:.1f} GB/s."
+            f"{found.token_bytes / 1e6:.0f} MB a token at once allows ({found.read_rate / 1e9:.1f} GB/s, in turn with "
+            f"the tokens), {found.fraction_of_pieces:.0%} of what reading the weights matrix by matrix allows."
         )
     for memory in report.memories:
         yield (

@@ -41,6 +41,7 @@ def checkpoint(tmp_path):
     return Path(shutil.copytree(zoo.folder("mini-gpt2-s"), tmp_path / "model"))
 
 
+@pytest.mark.slow
 def test_every_step_is_measured_in_both_states(checkpoint):
     """Cold and warm, each repeat of each step, with sign and unit; the facts say what was in memory."""
     outcome = Load(name="load", repeats=2).run(unloaded(str(checkpoint)), quiet)

@@ -79,6 +79,7 @@ def test_points_are_the_grid_without_batch():
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_search_in_real_processes():
     """Within a bound that holds more rows than `most`, the search ends there and says so; all tries are told."""
     probe = MaxBatch(name="m", prompt=8, new=2, memory="1GiB", most=3)

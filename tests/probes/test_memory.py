@@ -25,9 +25,8 @@ def sizes(record):
     return {m["metric"]: m["value"] for m in record["measurements"] if m["unit"] == "B"}
 
 
-@pytest.mark.parametrize(
-    ("shape", "batch"), [(SMALL, "[1,16]"), pytest.param((), "[1,8]", marks=pytest.mark.slow)], ids=["small", "124M"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("shape", "batch"), [(SMALL, "[1,16]"), ((), "[1,8]")], ids=["small", "124M"])
 def test_a_worker_grows_by_what_is_predicted(harness, tmp_path, shape, batch):
     """Within 5 % and the stated constants; the parts that are counted are exact."""
     found = records(harness, tmp_path, *shape, f"probe.prefill.batch={batch}", "probe.prefill.prompt=256")
