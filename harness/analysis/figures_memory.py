@@ -52,7 +52,7 @@ def memory(measured: Efficiency, entries: pd.DataFrame, marks: Looks) -> Drawing
         return None
     names = {name for frame in chosen for name in frame["entry"]}
     order = [entry for entry in entries.sort_values(["parameters", "entry"])["entry"] if entry in names]
-    canvas = drawing.figure(1.0 + 0.22 * len(order))
+    canvas = drawing.figure(1.15 + 0.22 * len(order))
     grid = canvas.subplots(1, len(chosen), squeeze=False, sharey=True)[0]
     for axes, frame in zip(grid, chosen, strict=True):
         _panel(axes, frame.set_index("entry"), order)
@@ -132,8 +132,8 @@ def _bar(axes: Axes, row: pd.Series, index: int) -> None:
 
 def _title(frame: pd.DataFrame, *, several: bool) -> str:
     first = frame.iloc[0]
-    words = [str(first["probe"]), place(first["batch"], first["prompt"], first["new"])]
-    return wording.short(", ".join(filter(None, [*words, str(first["device"]) if several else ""])), 44)
+    where = [place(first["batch"], first["prompt"], first["new"]), str(first["device"]) if several else ""]
+    return "\n".join(wording.short(line, 32) for line in (str(first["probe"]), ", ".join(filter(None, where))) if line)
 
 
 def _key(canvas: Figure, data: pd.DataFrame) -> None:

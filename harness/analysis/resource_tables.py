@@ -73,7 +73,7 @@ def memory(measured: Efficiency, order: Sequence[str]) -> Table:
     heads = [*grid_sheet.heads(frame), *((name, wording.metric(name)) for name in parts)]
     heads += [("difference", "predicted against measured, %")] if compared else []
     note = ("Predicted by the formulas of the model's family, and set against the peak of the device; on a CPU against "
-            "what the process grew by since before the model was loaded, 75 MiB of library code included.")  # fmt: skip
+            "what the process grew by since before loading, 30 to 50 MiB of library code included.")  # fmt: skip
     return grid_sheet.table("memory", "Memory in parts", heads, rows, notes=(note,) if compared else ())
 
 

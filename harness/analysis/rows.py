@@ -114,10 +114,10 @@ def _place(cell: Cell, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _size(value: Any) -> int | None:
-    """The size of an axis; None for what is none, or for a list of several."""
+    """The size of an axis; None for what is none (0 new tokens), or for a list of several."""
     if isinstance(value, list | tuple) and len(value) == 1:
         value = value[0]
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
 def _probe_kind(cell: Cell) -> str:

@@ -30,10 +30,9 @@ CUDA, as allocated bytes, not measured yet: the workspaces of cuBLAS, 32 MiB on 
 rounding of every tensor to 512 bytes.
 """
 
-WORKER_BYTES = 96 * 2**20
-"""What a worker on a CPU grows by beside its model: code of torch and transformers that it touches for the first time
-after it was forked, which the system counts as resident. 68 to 81 MiB in the probes `prefill` and `decode` of the
-shapes of gpt2 and gpt-neo-125m; it does not depend on the model."""
+WORKER_BYTES = 64 * 2**20
+"""What a worker on a CPU grows by beside its model: code of the libraries that it touches for the first time after it
+was forked, which the system counts as resident. 30 to 50 MiB; it does not depend on the model."""
 
 _MOST = 2**24
 """No batch beyond this is looked for."""
