@@ -120,9 +120,10 @@ def _works(speeds: list[Speed]) -> Table:
 def _screenings(report: Report) -> Table:
     table = _table(
         "bf16 first (scoring=screened), beside our own full precision",
-        ("", "docs", "full s", "screened s", "ratio", "bound", "products", "scored again", "error bound", "flips"),
+        ("", "docs", "full s", "screened s", "ratio", "bound", "products", "again", "error", "flips"),
         "products: rate of matrix products in bf16 over that in full precision, in the same run. bound: the ratio if "
-        "there were nothing but products. scored again: documents whose decision the error of bf16 could have changed.",
+        "there were nothing but products. again: documents scored again, whose decision the error of bf16 could have "
+        "changed; error: the bound on it.",
     )
     for found in report.screenings:
         table.add_row(
