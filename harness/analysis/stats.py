@@ -106,23 +106,6 @@ def normal(value: float, stderr: float, *, level: float = LEVEL) -> Interval:
     return Interval(value - half, value + half)
 
 
-def median_interval(values: Sequence[float], *, seed: int = 0, level: float = LEVEL) -> Interval | None:
-    """Percentile bootstrap interval of the median of repeated timings; None for fewer than three repeats.
-
-    With few repeats it is short of its nominal coverage, and says at least how far repeats disagree.
-
-    Source:
-        Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 13.
-    """
-    data = np.asarray(values, dtype=float)
-    if data.size < 3:
-        return None
-    draws = np.random.default_rng(seed).integers(0, data.size, size=(2000, data.size))
-    medians = np.median(data[draws], axis=1)
-    lo, hi = np.quantile(medians, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(lo), float(hi))
-
-
 def paired(a: Sequence[float], b: Sequence[float]) -> Paired:
     """Difference of two models item by item: `sd(a - b) / sqrt(n)`, not the wider unpaired error.
 

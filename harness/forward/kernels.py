@@ -111,7 +111,7 @@ def _linear(weight: torch.Tensor, bias: torch.Tensor | None) -> Callable[[torch.
 
 
 def _norm(layer: nn.LayerNorm) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The same call without what Python does around it, which is a fifth of a small model's step."""
+    """The same call without what Python does around it; it and dropout's were a tenth of a step's fixed cost."""
     weight, bias = layer.weight, layer.bias
 
     def forward(inputs: torch.Tensor) -> torch.Tensor:

@@ -109,18 +109,3 @@ def test_the_test_rarely_cries_wolf() -> None:
         a, b = (rng.random(120) < easy).astype(float), (rng.random(120) < easy).astype(float)
         alarms += stats.paired(list(a), list(b)).p < 0.05
     assert alarms / 300 < 0.07
-
-
-@given(st.lists(st.floats(0.1, 10), min_size=3, max_size=9), st.integers(0, 5))
-def test_median_interval_holds_the_median_and_repeats(values: list[float], seed: int) -> None:
-    """The bootstrap interval holds the median, lies within the data, and is the same every time."""
-    found = stats.median_interval(values, seed=seed)
-    assert found is not None
-    assert min(values) <= found.lo <= float(np.median(values)) + 1e-9
-    assert float(np.median(values)) - 1e-9 <= found.hi <= max(values)
-    assert found == stats.median_interval(values, seed=seed)
-
-
-def test_two_repeats_have_no_interval() -> None:
-    """Two timings say nothing about their spread."""
-    assert stats.median_interval([1.0, 2.0]) is None
