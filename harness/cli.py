@@ -94,6 +94,9 @@ def _parser() -> argparse.ArgumentParser:
     listing.set_defaults(command=_list)
     commands.add_parser("perturb", add_help=False, help="what perturbations make of a text (harness perturb --help)")
     doctor = commands.add_parser("doctor", help="what this machine can run: devices, memory, versions, hub")
+    doctor.add_argument(
+        "--measure", action="store_true", help="measure what the device reaches and write conf/hardware/NAME.yaml here"
+    )
     doctor.set_defaults(command=_doctor)
     return parser
 
@@ -174,10 +177,10 @@ def _list(options: argparse.Namespace) -> int:
     return 0
 
 
-def _doctor(_: argparse.Namespace) -> int:
-    from harness.doctor import examine
+def _doctor(options: argparse.Namespace) -> int:
+    from harness.doctor import examine, measure
 
-    return examine()
+    return measure() if options.measure else examine()
 
 
 if __name__ == "__main__":

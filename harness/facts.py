@@ -5,6 +5,7 @@ Layer: below `cli`, beside `doctor`. Loads nothing and imports no torch: all fig
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import sys
@@ -49,6 +50,7 @@ class Place:
         bandwidth: bytes per second of its memory, measured or else by its data sheet; None where unknown.
         origin: where `bandwidth` is from.
         cache: bytes of the device's last cache: what fits in there is not bound by `bandwidth`.
+        room: what `free` is: `free`, or `in all` where the device does not say what is free.
     """
 
     device: Device
@@ -56,6 +58,7 @@ class Place:
     bandwidth: float | None
     origin: str
     cache: int = 0
+    room: str = "free"
 
     @property
     def dtypes(self) -> tuple[str, str]:
@@ -79,13 +82,14 @@ def show() -> int:
 def here() -> Place:
     """This machine's device, its free memory and what is known of its bandwidth."""
     device = DeviceChoice().resolve()
-    entry = hardware.find(device.name) if device.kind == "cuda" else None
-    if entry is None:
-        return Place(device=device, free=_free(device), bandwidth=None, origin="")
-    measured = entry.measured is not None
-    bandwidth = entry.measured.bandwidth if entry.measured is not None else entry.bandwidth
-    origin = "measured" if measured else "by its data sheet"
-    return Place(device=device, free=_free(device), bandwidth=bandwidth, origin=origin, cache=entry.l2)
+    counted = available_memory() if device.kind == "cpu" else free_device_memory()
+    free, room = (device.memory, "in all") if counted is None else (min(device.memory, counted), "free")
+    entry = hardware.find(device.name)
+    measured = entry.measured_with(device.threads if device.kind == "cpu" else None) if entry else None
+    bandwidth = measured.bandwidth if measured else entry.bandwidth if entry else None
+    origin = f"measured {measured.date}" if measured else "by its data sheet" if bandwidth else ""
+    cache = (entry.l2 if entry else None) or 0
+    return Place(device=device, free=free, bandwidth=bandwidth, origin=origin, cache=cache, room=room)
 
 
 def table(models: Sequence[dict[str, Any]], place: Place, *, wide: bool) -> Table:
@@ -97,7 +101,7 @@ def table(models: Sequence[dict[str, Any]], place: Place, *, wide: bool) -> Tabl
         wide: whether there is room for all columns.
     """
     first, second = place.dtypes
-    shown = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1))
+    shown = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 1), collapse_padding=not wide)
     shown.add_column("model", no_wrap=True)
     if wide:
         shown.add_column("family", no_wrap=True)
@@ -119,7 +123,7 @@ def legend(place: Place, *, wide: bool) -> tuple[str, ...]:
     """What the columns mean, one line each."""
     device, dtype = place.device, place.device.auto_dtype
     kept = "weights, KV and buffers" if wide else "weights and KV"
-    room = f"{place.free / _GIB:.1f} GiB {'free' if device.kind == 'cpu' else 'in all'}"
+    room = f"{place.free / _GIB:.1f} GiB {place.room}"
     lines = [
         f"here    {device.name}, {room}; {kept} in {dtype}",
         f"batch   rows of the model's full context that fit, in {' and '.join(place.dtypes)}; {UNKNOWN}: not even one",
@@ -133,7 +137,7 @@ def _bound(place: Place) -> str:
         rate = f"{place.bandwidth / 1e9:,.0f} GB/s {place.origin}"
         return f"batch 1 decodes no faster on an empty context, at {rate}; {UNKNOWN}: fits the cache"
     if place.device.kind == "cpu":
-        return "unknown: a processor has no data-sheet bandwidth; a probe measures it"
+        return "unknown: a processor has no data-sheet bandwidth; harness doctor --measure measures it"
     return f"unknown: no file of conf/hardware names {place.device.name}"
 
 
@@ -190,13 +194,31 @@ def _short(dtype: str) -> str:
     return {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}[dtype]
 
 
-def _free(device: Device) -> int:
-    """Bytes that a new process may take: on a CPU those available now, on CUDA all of the device's memory."""
-    if device.kind != "cpu":
-        return device.memory
+def available_memory(info: Path = Path("/proc/meminfo")) -> int | None:
+    """Bytes of main memory that a new process may take; None where the system does not say."""
     try:
-        text = Path("/proc/meminfo").read_text(encoding="ascii")
+        text = info.read_text(encoding="ascii")
     except OSError:
-        return device.memory
+        return None
     found = re.search(r"^MemAvailable:\s*(\d+) kB", text, re.MULTILINE)
-    return min(device.memory, int(found.group(1)) * _KIB) if found else device.memory
+    return int(found.group(1)) * _KIB if found else None
+
+
+def free_device_memory() -> int | None:
+    """Bytes that are free on the first visible GPU beside a context, which every process needs; None where unknown.
+
+    By the driver's own library, as `devices` asks it: importing torch for one number would take seconds.
+    """
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return None
+    device, context = ctypes.c_int(0), ctypes.c_void_p()
+    free, total = ctypes.c_size_t(0), ctypes.c_size_t(0)
+    if driver.cuInit(0) or driver.cuDeviceGet(ctypes.byref(device), 0):
+        return None
+    if driver.cuDevicePrimaryCtxRetain(ctypes.byref(context), device):
+        return None
+    failed = driver.cuCtxSetCurrent(context) or driver.cuMemGetInfo_v2(ctypes.byref(free), ctypes.byref(total))
+    driver.cuDevicePrimaryCtxRelease_v2(device)
+    return None if failed else free.value

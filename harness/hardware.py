@@ -1,12 +1,14 @@
 """What a device could do at best: the figures of its data sheet, and measured ones where there are any.
 
 Layer: beside `devices`; PyYAML is imported when a device is looked up. A device that no file names is unknown: then
-there is no peak, and no utilisation is made up. Processors have no entry: their clocks and caches make any figure a
-guess, so that only measured peaks stand for them.
+there is no peak, and no utilisation is made up. Processors have no data sheet here: their clocks and caches make any
+figure a guess, so that only measured peaks stand for them. `harness doctor --measure` measures the device of this
+machine and writes its file into the user's own folder.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,13 +36,17 @@ class Measured:
         date: day of the measurement, as `2026-11-23`.
         versions: of driver, torch and CUDA.
         flops: FLOP/s of large matrix products by arithmetic; None where it was not measured.
-        bandwidth: bytes per second of a large copy, read and written bytes together.
+        bandwidth: bytes per second of a large copy, read and written bytes together, or of a sum where that is more.
+        method: how, how steady it was, and what disturbed it.
+        threads: threads that a processor worked with; None on a GPU.
     """
 
     date: str
     versions: str
     flops: Mapping[str, float | None]
     bandwidth: float
+    method: str = ""
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         _check_flops(self.flops)
@@ -59,19 +65,20 @@ class Hardware:
             names of their own, which no file matches.
         flops: data-sheet FLOP/s of dense products by arithmetic (`PRODUCTS`), sums in float32; None where the device
             lacks it. `float32` is without tensor cores.
-        bandwidth: data-sheet bytes per second of the device's memory.
+        bandwidth: data-sheet bytes per second of the device's memory; so are `memory` and `l2` None where no data sheet
+            says it.
         memory: bytes of the device's memory.
         l2: bytes of its last cache: a model that fits in there is not bound by `bandwidth`.
-        source: the data sheet.
+        source: the data sheet, or that there is none.
         measured: peaks measured on such a device; None where nobody has.
     """
 
     name: str
     match: str
     flops: Mapping[str, float | None]
-    bandwidth: float
-    memory: int
-    l2: int
+    bandwidth: float | None
+    memory: int | None
+    l2: int | None
     source: str
     about: str = ""
     measured: Measured | None = None
@@ -83,7 +90,8 @@ class Hardware:
             raise ValueError(f"match={self.match!r} is not a regular expression: {error}") from None
         _check_flops(self.flops)
         for field in ("bandwidth", "memory", "l2"):
-            _check_positive(field, getattr(self, field))
+            if getattr(self, field) is not None:
+                _check_positive(field, getattr(self, field))
         if self.measured is not None and not isinstance(self.measured, Measured):
             raise ValueError("measured must be null or have the _target_ harness.hardware.Measured")
         if not self.source:
@@ -101,6 +109,20 @@ class Hardware:
             products: what products of float32 weights are computed in: `float32` or `tf32` (`Device.products`).
         """
         return self.flops.get(products if dtype == "float32" else dtype)
+
+    def measured_with(self, threads: int | None) -> Measured | None:
+        """The measured peaks, where they hold for so many threads of a processor (None on a GPU); else None."""
+        return self.measured if self.measured is not None and self.measured.threads == threads else None
+
+    def yaml(self) -> str:
+        """The entry as its file holds it; numbers to four figures."""
+        import yaml
+
+        node = {"_target_": f"{Hardware.__module__}.{Hardware.__name__}", **_node(self)}
+        if self.measured is not None:
+            node["measured"] = {"_target_": f"{Measured.__module__}.{Measured.__name__}", **_node(self.measured)}
+        text = yaml.safe_dump(node, sort_keys=False, allow_unicode=True, width=120)
+        return f"# @package {GROUP}\n{text}"
 
 
 def find(device_name: str) -> Hardware | None:
@@ -140,6 +162,17 @@ def _read(path: Path) -> Hardware:
     if not isinstance(entry, Hardware):
         raise ConfigError(f"{where}: _target_ must be harness.hardware.Hardware")
     return entry
+
+
+def _node(entry: Hardware | Measured) -> dict[str, Any]:
+    values = {field.name: getattr(entry, field.name) for field in dataclasses.fields(entry)}
+    return {name: _plain(value) for name, value in values.items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(part) for key, part in value.items()}
+    return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
 def _check_flops(flops: Any) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import subprocess
+import sys
 
 import pytest
+import torch
 from rich.console import Console
 
 from harness import facts
@@ -82,3 +86,24 @@ def test_a_model_of_unknown_sizes_has_a_row_of_dashes():
         console.print(facts.table([entry], place(A100), wide=wide))
     rows = [line.split() for line in console.file.getvalue().splitlines() if line.startswith("mine")]
     assert rows == [["mine", "auto", *["—"] * 9], ["mine", *["—"] * 7]]
+
+
+def test_free_memory_is_what_is_free(tmp_path):
+    """By the kernel's word, and on a GPU by the driver's; where neither tells, that is said."""
+    info = tmp_path / "meminfo"
+    info.write_text("MemTotal: 4096 kB\nMemAvailable:    1024 kB\n")
+    assert facts.available_memory(info) == 2**20
+    assert facts.available_memory(tmp_path / "none") is None
+    told = [facts.legend(dataclasses.replace(place(T4), room=room), wide=True)[0] for room in ("free", "in all")]
+    assert ["15.0 GiB free" in told[0], "15.0 GiB in all" in told[1]] == [True, True]
+
+
+@pytest.mark.gpu
+def test_free_memory_of_a_gpu_leaves_out_what_is_taken():
+    """In a process of its own, as the command has; a GiB that somebody holds is not free."""
+    ask = [sys.executable, "-c", "from harness import facts; print(facts.free_device_memory())"]
+    before = int(subprocess.run(ask, capture_output=True, text=True, check=True).stdout)
+    held = torch.ones(2**30, dtype=torch.uint8, device="cuda")
+    after = int(subprocess.run(ask, capture_output=True, text=True, check=True).stdout)
+    assert 0.9 * held.nbytes < before - after
+    assert before < torch.cuda.get_device_properties(0).total_memory

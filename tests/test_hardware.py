@@ -157,3 +157,21 @@ def test_looking_a_device_up_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_entry_is_read_as_it_was_written(own):
+    """Of a processor: no data sheet, measured peaks that hold for the threads they were measured with."""
+    flops = dict.fromkeys(hardware.PRODUCTS)
+    measured = hardware.Measured(
+        date="2026-01-01", versions="torch 2", flops={**flops, "bfloat16": 1.2345678e11}, bandwidth=2e10, threads=2
+    )
+    entry = hardware.Hardware(
+        name="cpu-mine", match=r"My\ CPU\ \(R\)", flops=flops, bandwidth=None, memory=None, l2=None, source="none",
+        measured=measured,
+    )  # fmt: skip
+    (own / "cpu-mine.yaml").write_text(entry.yaml(), encoding="utf-8")
+    found = hardware.find("My CPU (R)")
+    assert found.peak_flops("bfloat16") is None
+    assert found.measured.flops["bfloat16"] == 1.235e11
+    assert (found.measured_with(2), found.measured_with(1)) == (found.measured, None)
+    assert hardware.find("Tesla T4").measured_with(None) is None

@@ -25,7 +25,8 @@ Frames (SI units, bytes; nothing is rounded; a frame is empty, never None, where
     has no result of this probe and device. `verdict`: `faster`, `slower`, `no difference shown` or `unpaired` (no
     common block: ratio of the medians without an interval). `reason`: why nothing can be called, `one process each`
     or `no control`, else "". The row with `point` = "all points": geometric mean over them, over the `blocks` that all
-    have, points of a block together.
+    have, points of a block together. `dropped`: pairs of processes left out, since two runs measured them; where no
+    block is left, `reason` is `measured in different runs`.
 `floor`: `device, probe, model, ratio, lo, hi, points, blocks, floor`: the A/A control of `model` against itself;
     `floor` is a fraction. A row per device and probe, then one with both "" over all. Empty where no control ran.
 `fits`: `entry, model, control, device, probe, kind, batch`, then `a, a_lo, a_hi, b, b_lo, b_hi, n, context_lo,
@@ -110,7 +111,7 @@ def of(cells: pd.DataFrame, measurements: pd.DataFrame, *, baseline: str | None 
     fits, single, quantiles = steps.frames(found)
     return Efficiency(
         points=pooled.frame,
-        ratios=paired.ratios(pooled, floor, baseline=baseline),
+        ratios=paired.ratios(pooled, floor, baseline=baseline, cells=found),
         floor=floor,
         fits=fits,
         steps=single,

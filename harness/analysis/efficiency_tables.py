@@ -100,6 +100,11 @@ def _why_not(measured: Efficiency, frame: pd.DataFrame) -> list[str]:
     bare = sorted(set(frame.loc[frame["floor"].isna(), "probe"]))
     if bare and len(measured.floor):
         notes.append(f"No control: the A/A control has no result of {wording.listing(bare)}; nothing is called there.")
+    apart = int(frame.loc[frame["chief"].astype(bool) & (frame["point"] != ratios.ALL), "dropped"].sum())
+    if apart:
+        number = f"{apart} pair{'s' if apart > 1 else ''} of processes"
+        notes.append(f"{number} left out: the two were measured in different runs, and only what one run measured in "
+                     "turns is set against each other.")  # fmt: skip
     return [*notes, *([SINGLE] if (frame["blocks"] == 1).any() else [])]
 
 

@@ -8,8 +8,8 @@ Layer: above `points` and `timing`; `efficiency` says what the columns mean.
 # pyright: reportGeneralTypeIssues=false, reportIndexIssue=false, reportOperatorIssue=false, reportReturnType=false
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 import pandas as pd
@@ -27,9 +27,9 @@ RATED = frozenset({"itl", "ttft", "generate_e2e", "score_s", "step_s", "load_s"}
 
 COLUMNS = (
     *KEYS, "metric", "subset", "chief", "baseline", "ratio", "lo", "hi", "blocks", "noisy", "floor", "verdict",
-    "reason",
+    "reason", "dropped",
 )  # fmt: skip
-"""Columns of the frame of ratios."""
+"""Columns of the frame of ratios; `dropped`: pairs of processes that are none, since two runs measured them."""
 
 FLOOR_COLUMNS = ("device", "probe", "model", "ratio", "lo", "hi", "points", "blocks", "floor")
 """Columns of the frame of the A/A control."""
@@ -37,22 +37,28 @@ FLOOR_COLUMNS = ("device", "probe", "model", "ratio", "lo", "hi", "points", "blo
 ALL = "all points"
 """What stands for the point in the row over all points of a probe."""
 
-ONE_BLOCK, NO_CONTROL = "one process each", "no control"
-"""Why nothing can be called: no process was repeated, or the A/A control has no result of this probe and device."""
+ONE_BLOCK, NO_CONTROL, OTHER_RUN = "one process each", "no control", "measured in different runs"
+"""Why nothing can be called: no process was repeated, or the A/A control has no result of this probe and device, or no
+process of the one was measured in the same run as one of the other."""
 
 _SPOT = ("device", "probe", *AXES, "metric", "subset")
+_PROCESS = ("entry", "device", "probe", "point")
 _SETTINGS = ("method", "device", "subject_spec", "dtype", "attention", "quantisation", "weights", "revision")
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class _Pair:
-    """Two rows of the pooled frame that were measured at one spot, and their processes by block."""
+    """Two rows of the pooled frame that were measured at one spot, and their processes by block.
+
+    A block is what was measured at one time: processes of equal number that two runs measured are no block (`dropped`).
+    """
 
     row: int
     other: int
     a: Values
     b: Values
+    dropped: int = 0
 
     @property
     def blocks(self) -> int:
@@ -60,17 +66,20 @@ class _Pair:
         return len(self.a.keys() & self.b.keys())
 
 
-def ratios(pooled: Pooled, floor: pd.DataFrame, *, baseline: str | None = None) -> pd.DataFrame:
+def ratios(
+    pooled: Pooled, floor: pd.DataFrame, *, baseline: str | None = None, cells: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """Times of every entry over those of a baseline of the same device, point by point and over all points.
 
     Args:
         pooled: all points.
         floor: of the A/A control, as `floor` makes it.
         baseline: entry or model to compare with; the fastest of a probe where it is None or was not measured there.
+        cells: of probes, as `points.probes` makes them: they say which run measured a process. None: all one run.
     """
     rated = _rated(pooled)
     chosen = _baselines(rated, baseline)
-    pairs = _pairs(rated, pooled.raw, chosen)
+    pairs = _apart(_pairs(rated, pooled.raw, chosen), rated, cells)
     paired = [pair for pair in pairs if pair.blocks]
     numbers = rated.loc[[pair.row for pair in paired], ["entry", "probe", "device", "metric", "subset"]]
     families = numbers.groupby(list(numbers.columns), sort=False).ngroup().to_numpy()
@@ -81,7 +90,10 @@ def ratios(pooled: Pooled, floor: pd.DataFrame, *, baseline: str | None = None) 
     least = [known.get(spot, np.nan) for spot in zip(frame["device"], frame["probe"], strict=True)]
     ends = list(zip(frame["ratio"], frame["lo"], frame["hi"], least, frame["blocks"], strict=True))
     verdicts = [timing.verdict(r, lo, hi, floor=f) if blocks else "unpaired" for r, lo, hi, f, blocks in ends]
-    reasons = [withheld(blocks, f) for *_, f, blocks in ends]
+    reasons = [
+        withheld(blocks, f) if blocks or not dropped else OTHER_RUN
+        for (*_, f, blocks), dropped in zip(ends, frame["dropped"], strict=True)
+    ]
     return frame.assign(floor=least, verdict=verdicts, reason=reasons)[list(COLUMNS)]
 
 
@@ -95,7 +107,8 @@ def floor(cells: pd.DataFrame, pooled: Pooled) -> pd.DataFrame:
     twins = _twins(cells)
     rated = _rated(pooled)
     rated = rated[rated["chief"]]
-    pairs = [pair for pair in _pairs(rated, pooled.raw, twins, controls=True) if pair.blocks]
+    found = _apart(_pairs(rated, pooled.raw, twins, controls=True), rated, cells)
+    pairs = [pair for pair in found if pair.blocks]
     if not pairs:
         return pd.DataFrame(columns=list(FLOOR_COLUMNS))
     heads = rated.loc[[pair.row for pair in pairs], ["device", "probe"]].reset_index(drop=True)
@@ -192,6 +205,30 @@ def _pairs(
     return found
 
 
+def _apart(pairs: Sequence[_Pair], rated: pd.DataFrame, cells: pd.DataFrame | None) -> list[_Pair]:
+    """The pairs without the processes of one number that were measured in two runs."""
+    if cells is None:
+        return list(pairs)
+    runs = _runs(cells)
+    names = {row: key for row, *key in rated[list(_PROCESS)].itertuples(name=None)}
+    found = []
+    for pair in pairs:
+        common = pair.a.keys() & pair.b.keys()
+        one, other = names[pair.row], names[pair.other]
+        apart = {block for block in common if runs.get((*one, block)) != runs.get((*other, block))}
+        kept = [{block: own[block] for block in own if block not in apart} for own in (pair.a, pair.b)]
+        found.append(replace(pair, a=kept[0], b=kept[1], dropped=len(apart)) if apart else pair)
+    return found
+
+
+def _runs(cells: pd.DataFrame) -> dict[tuple[Any, ...], tuple[str, ...]]:
+    """By process what run measured it: what the probe says, and the command. Older records say nothing: one run."""
+    known = [str(facts.get("run") or "") for facts in cells["probe_facts"]]
+    keys = cells[[*_PROCESS, "replicate"]].itertuples(index=False, name=None)
+    commands = [str(words) if run else "" for run, words in zip(known, cells["command"], strict=True)]
+    return dict(zip(keys, zip(known, commands, strict=True), strict=True))
+
+
 def _framed(rated: pd.DataFrame, pairs: Sequence[_Pair], each: dict[int, np.ndarray]) -> pd.DataFrame:
     """A row per pair; without a common block the ratio of the medians, without an interval."""
     frame = rated.loc[[pair.row for pair in pairs]].reset_index(drop=True)
@@ -202,6 +239,7 @@ def _framed(rated: pd.DataFrame, pairs: Sequence[_Pair], each: dict[int, np.ndar
     return frame.assign(
         baseline=others["entry"], ratio=pd.Series(found[:, 0]).fillna(plain), lo=found[:, 1], hi=found[:, 2],
         blocks=found[:, 3].astype(int), noisy=frame["noisy"] | others["noisy"],
+        dropped=[pair.dropped for pair in pairs],
     )  # fmt: skip
 
 
@@ -211,7 +249,7 @@ def _over_all(frame: pd.DataFrame, families: np.ndarray, whole: np.ndarray) -> p
     groups = own.groupby("family", sort=True)
     heads = own.drop_duplicates("family").sort_values("family").reset_index(drop=True)
     heads = heads.assign(ratio=whole[:, 0], lo=whole[:, 1], hi=whole[:, 2], point=ALL, batch=pd.NA, prompt=pd.NA,
-                         new=pd.NA, blocks=whole[:, 3].astype(int),
-                         noisy=groups["noisy"].any().to_numpy())  # fmt: skip
+                         new=pd.NA, blocks=whole[:, 3].astype(int), noisy=groups["noisy"].any().to_numpy(),
+                         dropped=groups["dropped"].sum().to_numpy())  # fmt: skip
     several = groups.size().to_numpy() > 1
     return heads[several].drop(columns="family").astype(dict.fromkeys(AXES, "Int64"))

@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 MOST = 12
 """Noisy cells that are named one by one."""
 
+GROSS = ("energy_tok_gross", "energy_item_gross")
+"""Gross energy by the token and by the item; net stands in the frame of energy."""
+
+SPOT = ("entry", "device", "probe", "point")
+"""What names a point of an entry."""
+
 _UNKNOWN = "not known, because no A/A control ran (control=MODEL): nothing is called faster or slower"
 
 
@@ -78,19 +84,29 @@ def memory(measured: Efficiency, order: Sequence[str]) -> Table:
 
 
 def energy(measured: Efficiency, order: Sequence[str]) -> Table:
-    """Energy of a call and of a token or item, and how it was measured."""
-    frame = seen(measured.energy, order)
+    """Energy of a call and of a token or item, net and gross, and how it was measured."""
+    frame, gross = seen(measured.energy, order), _gross(measured)
     names = grid_sheet.axes(frame)
     rows = [
         (*place(row, names), number(row["per_unit"], row["unit"], row["lo"], row["hi"]),
+         number(*gross.get(tuple(row[key] for key in SPOT), (float("nan"), ""))),
          number(row["net_joules"], "J"), number(row["joules"], "J"), number(row["idle_watts"], "W"),
          text(row["method"]))
         for row in frame.to_dict("records")
     ]  # fmt: skip
-    heads = [*grid_sheet.heads(frame), ("per_unit", "Net, each"), ("net_joules", "Net, call"),
-             ("joules", "Gross, call"), ("idle_watts", "Idle"), ("method", "Method")]  # fmt: skip
+    heads = [*grid_sheet.heads(frame), ("per_unit", "Net, each"), ("gross_unit", "Gross, each"),
+             ("net_joules", "Net, call"), ("joules", "Gross, call"), ("idle_watts", "Idle"),
+             ("method", "Method")]  # fmt: skip
     note = "Net is gross less what the idle machine draws in the same time; counters of the hardware, no estimates."
     return grid_sheet.table("energy", "Energy", heads, rows, notes=(note,))
+
+
+def _gross(measured: Efficiency) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+    """By spot the gross energy of a token or item, with its unit and interval."""
+    points = measured.points
+    rows = points[points["metric"].isin(list(GROSS))]
+    found = zip(rows["median"], rows["unit"], rows["lo"], rows["hi"], strict=True)
+    return dict(zip(rows[list(SPOT)].itertuples(index=False, name=None), found, strict=True))
 
 
 def rooflines(measured: Efficiency, order: Sequence[str]) -> Table:
@@ -153,6 +169,8 @@ def _of_device(device: str, own: pd.DataFrame) -> list[tuple[str, str]]:
         )
     shaky = own[(own["stable"] == False).fillna(value=False)]  # noqa: E712 - three values
     lines.append(("warm-up", f"not stable in {_cells(shaky)}" if len(shaky) else "stable in every cell that says so"))
+    unseen = sorted(set(own["unseen"]) - {""})
+    lines += [("other processes", wording.listing(unseen))] if unseen else []
     noisy = own[own["noisy"]]
     lines.append(("noisy cells", f"{len(noisy)} of {len(own)}"))
     why = noisy.groupby("why", sort=False).size().sort_values(ascending=False, kind="stable")

@@ -39,9 +39,9 @@ ROOFLINES = (
 
 ENVIRONMENT = (
     *KEYS, "cell", "replicate", "driver", "threads", "noisy", "why", "stable", "warm_up_calls", "warm_up_s",
-    "peak_flops", "peak_bandwidth", "drift", "energy_reason",
+    "peak_flops", "peak_bandwidth", "drift", "energy_reason", "unseen",
 )  # fmt: skip
-"""Columns of the frame of conditions."""
+"""Columns of the frame of conditions; `unseen`: why it is not known whether others used the GPU."""
 
 _PER = {"energy_tok": "J/tok", "energy_item": "J/item"}
 _MEASURED = ("peak_device_bytes", "added_host_bytes")
@@ -136,6 +136,7 @@ def _conditions(facts: Mapping[str, Any]) -> dict[str, Any]:
         "stable": warm.get("stable"), "warm_up_calls": warm.get("calls"), "warm_up_s": warm.get("seconds"),
         "peak_flops": sentinel[0].get("flops"), "peak_bandwidth": sentinel[0].get("bandwidth"),
         "drift": max(drifts, default=None), "energy_reason": _text(facts, "energy", "reason"),
+        "unseen": ", ".join(sorted({str(gpu["foreign_reason"]) for gpu in gpus if gpu.get("foreign_reason")})),
     }  # fmt: skip
 
 

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 _NANO = 1e-9
 _MILLI = 1e-3
 _WINDOW = 5
-"""Calls in a running median, and running medians that are compared."""
+"""Calls in a running median, and running medians that are compared, at most."""
+
+_LEAST = 3
+"""Running medians that must agree: two calls may agree by chance."""
 
 
 def synchronise(devices: Sequence[int]) -> None:
@@ -156,8 +159,8 @@ def warm_up(  # noqa: PLR0913 - the four limits are one rule, and each has its d
     """Calls `function` until its time has settled, or the time is up.
 
     Settled: after `least_calls` calls and `least_seconds` seconds, the last five running medians (each of up to five
-    calls, the very first call left out) lie within `change` of each other. The calls must have the shapes that are
-    timed afterwards.
+    calls, the very first call left out), three of them at least, lie within `change` of each other. The calls must have
+    the shapes that are timed afterwards.
 
     Args:
         function: the work.
@@ -195,7 +198,7 @@ def collector_off() -> Iterator[None]:
 def _settled(laps: Sequence[int], change: float) -> bool:
     times = list(laps)
     medians = [statistics.median(times[max(0, i - _WINDOW + 1) : i + 1]) for i in range(len(times))][-_WINDOW:]
-    return len(medians) > 1 and max(medians) - min(medians) <= change * min(medians)
+    return len(medians) >= _LEAST and max(medians) - min(medians) <= change * min(medians)
 
 
 def _events(devices: Sequence[int]) -> list[torch.cuda.Event]:

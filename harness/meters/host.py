@@ -5,13 +5,18 @@ Layer: meters; stdlib only. What a kernel or container does not tell is None.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
 import statistics
 from pathlib import Path
 from typing import Any
 
 PROC = Path("/proc")
 SYSTEM = Path("/sys")
+
+_START = 19
+"""Place of a process's start behind its name. Source: proc(5), /proc/pid/stat, field 22."""
 
 
 def cores() -> int:
@@ -53,6 +58,19 @@ def usage(proc: Path = PROC, system: Path = SYSTEM) -> dict[str, Any]:
         seconds = {"busy": user + nice + kernel + irq + soft, "idle": idle + waiting, "stolen": stolen}
     found = {**seconds, "own": sum(own[:4]), "held_back": _held_back(system)}
     return {name: value if value is None else round(value, 3) for name, value in found.items()}
+
+
+def run(proc: Path = PROC) -> str:
+    """Digest that all processes of one `harness run` share, and those of no other run.
+
+    Of the process that forks them, by its number and start, and of the machine's start. What is measured in one such
+    run is measured in one randomised order; times of two runs may lie days apart.
+    """
+    parent = os.getppid()
+    words = _text(proc / str(parent) / "stat").rpartition(")")[2].split()
+    started = words[_START] if len(words) > _START else ""
+    machine = _text(proc / "sys/kernel/random/boot_id") or platform.node()
+    return hashlib.sha256(f"{machine} {parent} {started}".encode()).hexdigest()[:12]
 
 
 def _held_back(system: Path) -> float | None:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _Value = TypeVar("_Value")
 
+HIDDEN = "not visible: the driver does not list the processes on this GPU (a container or MIG hides them)"
+"""Why it is not known whether others use the GPU."""
+
 _POLICIES = {"power": 0, "heat": 1, "board": 3, "reliability": 5}
 """NVML's counters of the time for which the clocks were held back. Source: nvml.h, nvmlPerfPolicyType_t."""
 
@@ -56,8 +59,8 @@ def state(index: int) -> tuple[dict[str, Any] | None, str]:
     Returns:
         A dict of name, driver, mig, clocks in MHz (`sm_mhz`, `memory_mhz`), `power_limit_watts`, `temperature` and
         `temperature_limit` in degrees Celsius, `persistence`, `ecc`, `slowdowns` (names), `held_back_seconds` (per
-        cause, since the driver was loaded) and `foreign` (how many other processes compute on it); None for what this
-        GPU does not tell.
+        cause, since the driver was loaded) and `foreign` (how many other processes compute on it; where that is None,
+        `foreign_reason` says that they are not visible); None for what this GPU does not tell.
     """
     return _ask(index, _state)
 
@@ -104,8 +107,10 @@ def _own_bytes(pynvml: Any, handle: Any) -> int | None:
     return sum(known) if known else None
 
 
-def _foreign(pynvml: Any, handle: Any) -> int:
+def _foreign(pynvml: Any, handle: Any) -> int | None:
     pids = {p.pid for p in pynvml.nvmlDeviceGetComputeRunningProcesses(handle)}
+    if not pids:  # Not even this process, which works on the GPU: the list is hidden, and says nothing of others.
+        return None
     ours = {os.getpid(), os.getppid()}
     # In a container process ids are those of the host: one of them is ours, since this process works on the GPU.
     hidden = 0 if os.getpid() in pids else 1
@@ -129,6 +134,8 @@ def _state(pynvml: Any, handle: Any) -> dict[str, Any]:
         "foreign": lambda: _foreign(pynvml, handle),
     }
     found = {field: _told(pynvml, question) for field, question in questions.items()}
+    if found["foreign"] is None:
+        found["foreign_reason"] = HIDDEN
     return {**found, "mig": _divided(pynvml, handle), "held_back_seconds": _held_back(pynvml, handle)}
 
 

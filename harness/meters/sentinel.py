@@ -26,6 +26,8 @@ _CPU_SECONDS = 0.045
 """Longest product that is chosen on a CPU."""
 _LEAST_SIZE, _LEAST_COPY = 1024, 64 * _MIB
 _QUICK, _THOROUGH = 5, 25
+_AGREE = 3
+"""Readings that must agree."""
 _ONEDNN = (torch.float32, torch.bfloat16)
 
 
@@ -63,6 +65,9 @@ def peaks(
         dtype: of the matrices, `bfloat16` or `torch.bfloat16`.
         quick: 5 timed calls of each; else 25.
         like: an earlier reading: its sizes are taken, so that the two can be compared.
+
+    Raises:
+        torch.OutOfMemoryError: no memory is left on the device for the smallest sizes, or for those of `like`.
     """
     precision: torch.dtype = dtype if isinstance(dtype, torch.dtype) else getattr(torch, dtype)
     where = tuple(devices[:1]) if kind == "cuda" else ()
@@ -70,11 +75,62 @@ def peaks(
     with Stopwatch(where) as watch, torch.inference_mode():
         size = like.size if like else _size(where, precision)
         copied = like.copied if like else (_CUDA_COPY if where else _CPU_COPY)
-        size, product = _fitting(lambda n: _product(n, where, precision, calls), size, least=_LEAST_SIZE)
-        copied, moved = _fitting(lambda n: _moved(n, where, calls), copied, least=_LEAST_COPY)
+        # Rates of two sizes cannot be compared: there a size that does not fit is no reading.
+        leasts = (size, copied) if like else (_LEAST_SIZE, _LEAST_COPY)
+        size, product = _fitting(lambda n: _product(n, where, precision, calls), size, least=leasts[0])
+        copied, moved = _fitting(lambda n: _moved(n, where, calls), copied, least=leasts[1])
         if where:
             torch.cuda.empty_cache()
     return Peaks(flops=2 * size**3 / product, bandwidth=moved, seconds=watch.seconds, size=size, copied=copied)
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Steady:
+    """What the device reaches in the long run.
+
+    Attributes:
+        flops: FLOP/s, median of the last readings.
+        bandwidth: B/s, likewise.
+        readings: how many there were.
+        spread: largest distance of two of the last readings, relative to the smaller one; 0 where there was one.
+    """
+
+    flops: float
+    bandwidth: float
+    readings: int
+    spread: float
+
+    @property
+    def stable(self) -> bool:
+        """Whether enough readings agree."""
+        return self.readings >= _AGREE and self.spread <= MOST_DRIFT
+
+
+def steady(kind: str, devices: Sequence[int], *, dtype: str, most_seconds: float = 20.0) -> Steady:
+    """Reads the sentinel until three readings in a row agree within `MOST_DRIFT`, or the time is up.
+
+    Args:
+        kind: `cpu` or `cuda`.
+        devices: as for `peaks`.
+        dtype: of the matrices.
+        most_seconds: the reading during which they pass is the last one.
+    """
+    found = [peaks(kind, devices, dtype=dtype)]
+    while not (last := _steady(found)).stable and sum(one.seconds for one in found) < most_seconds:
+        found.append(peaks(kind, devices, dtype=dtype, like=found[0]))
+    return last
+
+
+def _steady(found: Sequence[Peaks]) -> Steady:
+    last = found[-_AGREE:]
+    rates = ([one.flops for one in last], [one.bandwidth for one in last])
+    return Steady(
+        flops=statistics.median(rates[0]),
+        bandwidth=statistics.median(rates[1]),
+        readings=len(found),
+        spread=max(max(rate) / min(rate) - 1 for rate in rates),
+    )
 
 
 def drift(before: Peaks, after: Peaks) -> float:

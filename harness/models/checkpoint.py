@@ -76,7 +76,6 @@ def pretrained(spec: ModelSpec, device: Device, place: Place, config: Pretrained
     Raises:
         ValueError: weights are missing from the checkpoint (transformers would draw them at random).
         Unsupported: the kind of attention cannot be had here.
-        ConfigError: it needs a package that is not installed.
     """
     check_attention(spec, device, config)
     dtype = torch_dtype(spec, device)
@@ -139,8 +138,7 @@ def check_attention(spec: ModelSpec, device: Device, config: PretrainedConfig) -
     """Refuses a kind of attention that the model's class or the device does not have.
 
     Raises:
-        Unsupported: naming the kind and why not.
-        ConfigError: it needs a package, which is named; once that is installed, another try may succeed.
+        Unsupported: naming the kind and why not; of a package that is missing, what to install.
     """
     kind = spec.attention
     if kind in {"auto", "eager"}:
@@ -158,7 +156,7 @@ def check_attention(spec: ModelSpec, device: Device, config: PretrainedConfig) -
     package, usable = _FLASH[kind]
     if not usable():
         where = f"model {spec.name}: attention={kind}"
-        raise ConfigError(f"{where} needs a package that is not installed, or not for this GPU: {package}")
+        raise Unsupported(f"{where} needs a package that is not installed, or not for this GPU: {package}")
 
 
 def torch_dtype(spec: ModelSpec, device: Device) -> torch.dtype:

@@ -141,10 +141,14 @@ class Comparison:
     def __init__(self, eager: Loop, compiled: Loop, *, steps: int, calls: int, devices: Sequence[int]) -> None:
         self._steps, self._devices = steps, devices
         first = self._times(compiled, FIRST)
-        self._compiled = self._times(compiled, calls)
-        self._spent = max(0.0, sum(first) - len(first) * statistics.median(self._compiled))
         self._times(eager, FIRST)
-        self._eager = self._times(eager, calls)
+        self._eager, self._compiled = list[float](), list[float]()
+        turns = [(eager, self._eager), (compiled, self._compiled)]
+        while len(self._compiled) < calls:  # In turns: a machine that slows down slows both.
+            for loop, times in turns:
+                times.extend(self._round(loop))
+            turns.reverse()
+        self._spent = max(0.0, sum(first) - len(first) * statistics.median(self._compiled))
         self._graphs = graphs()
 
     def measurements(self) -> tuple[Measurement, ...]:
@@ -167,14 +171,16 @@ class Comparison:
     def _times(self, loop: Loop, least: int) -> list[float]:
         times: list[float] = []
         while len(times) < least:
-            if not self._steps:
-                times.append(stamp(loop.tokens(1), devices=self._devices).wall[0])
-                continue
-            for _ in loop.tokens(1):
-                pass
-            moments = stamp(loop.steps(self._steps), devices=self._devices).wall
-            times += [moments[0], *gaps(moments)]
+            times += self._round(loop)
         return times
+
+    def _round(self, loop: Loop) -> list[float]:
+        if not self._steps:
+            return [stamp(loop.tokens(1), devices=self._devices).wall[0]]
+        for _ in loop.tokens(1):
+            pass
+        moments = stamp(loop.steps(self._steps), devices=self._devices).wall
+        return [moments[0], *gaps(moments)]
 
 
 def _takes_positions(model: Any) -> bool:

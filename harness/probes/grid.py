@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from harness.config import one_of
+from harness.meters import host
 from harness.records import Unsupported
 
 if TYPE_CHECKING:
@@ -101,10 +102,11 @@ def forecast(probe: Any) -> dict[str, int]:
 
 
 def facts(probe: Any) -> dict[str, Any]:
-    """Where a point lies, as it stands in a record; of these fields those that `probe` has."""
+    """Where a point lies and in which run, as it stands in a record; of a point's fields those that `probe` has."""
     has = {field.name for field in dataclasses.fields(probe)}
     sizes = {name: one(getattr(probe, name)) for name in AXES if name in has}
-    return sizes | {name: getattr(probe, name) for name in ("replicate", "kernels", "cache", "compile") if name in has}
+    settings = {name: getattr(probe, name) for name in ("replicate", "kernels", "cache", "compile") if name in has}
+    return {**sizes, **settings, "run": host.run()}
 
 
 def clip(context: int, *, prompt: int, new: int = 0) -> None:

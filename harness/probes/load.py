@@ -101,7 +101,7 @@ class Load:
         rows = _rows(loadings, size=sum(Path(file).stat().st_size for file in first["files"]))
         noisy = (*looks.noise(before, after, own=seconds + first["cpu_seconds"]), *_unsteady(rows))
         facts = {
-            "replicate": self.replicate,
+            **grid.facts(self),
             "environment": {"before": before, "after": after},
             "noisy": list(noisy),
             **_facts(loadings, first),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _NAMES = {"J/tok": "energy_tok", "J/item": "energy_item"}
+"""Net energy by the unit of what was done; gross is the same with `_gross`."""
 
 
 def measure(
@@ -45,9 +46,10 @@ def measure(
         for metric, value in joules.items()
     ]
     found.append(Measurement(metric="power_idle", value=spent.idle_watts, unit="W", higher_is_better=False))
-    if count:
-        value = spent.net_joules / (spent.calls * count)
-        found.append(
-            Measurement(metric=_NAMES[unit], value=value, unit=unit, n=spent.calls * count, higher_is_better=False)
-        )
+    done = spent.calls * count
+    each = {_NAMES[unit]: spent.net_joules, f"{_NAMES[unit]}_gross": spent.joules} if count else {}
+    found += [
+        Measurement(metric=metric, value=value / done, unit=unit, n=done, higher_is_better=False)
+        for metric, value in each.items()
+    ]
     return tuple(found), {"method": spent.method, "seconds": spent.seconds, "calls": spent.calls}

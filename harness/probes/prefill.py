@@ -124,14 +124,11 @@ def _useful(costs: Any, *, batch: int, prompt: int, dtype: str) -> Useful | None
 
 
 def _round(loop: Loop, *, shape: tuple[int, int], devices: Sequence[int]) -> Round:
-    from itertools import chain
-
-    from harness.probes.timing import device_gaps, of_sequence, rate, stamp
+    from harness.probes.timing import device_first, of_sequence, rate, stamp
 
     batch, prompt = shape
     stamps = stamp(loop.tokens(1), devices=devices)
-    # The second of two calls in a row: its launches hide behind the first.
-    device = device_gaps(chain(loop.tokens(1), loop.tokens(1)), devices=devices)[1:] if devices else ()
+    device = (device_first(loop.tokens(1), loop.tokens(1), devices=devices),) if devices else ()
     times = [m for m in of_sequence(stamps, device) if not m.metric.startswith("e2e")]
     ttft = stamps.wall[0]
     return Round(

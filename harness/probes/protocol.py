@@ -202,6 +202,8 @@ class _Passes:
         from harness.probes import utilisation
 
         machine = utilisation.machine(self.subject, before.peaks, self.devices)
+        if machine is None:
+            return (), {"reason": f"{before.lost}, and no file of conf/hardware has measured peaks of this device"}
         return utilisation.measurements(self.work.useful, rows, machine)
 
 

@@ -10,12 +10,13 @@ import statistics
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, final
 
+import torch
+
+from harness.generation.budget import is_out_of_memory
 from harness.meters import environment, sentinel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    import torch
 
 SPREAD = 0.10
 """Interquartile range over median of the raw times from which a cell is noisy. Source: torch.utils.benchmark."""
@@ -41,15 +42,19 @@ class Surroundings:
 
     Attributes:
         environment: snapshot of `meters.environment`.
-        peaks: what the sentinel reached: `flops` and `bandwidth`, per second.
+        peaks: what the sentinel reached: `flops` and `bandwidth`, per second; None where `lost` says why.
+        lost: why the sentinel reached nothing; else empty.
     """
 
     environment: Mapping[str, Any]
-    peaks: sentinel.Peaks
+    peaks: sentinel.Peaks | None
+    lost: str = ""
 
 
 def look(kind: str, devices: Sequence[int], *, dtype: torch.dtype, like: Surroundings | None = None) -> Surroundings:
     """The environment and the sentinel now, the sentinel outside of what two looks enclose: it may meet a power limit.
+
+    A model that leaves no memory for the sentinel is measured without it, and the facts say so.
 
     Args:
         kind: `cpu` or `cuda`.
@@ -58,16 +63,20 @@ def look(kind: str, devices: Sequence[int], *, dtype: torch.dtype, like: Surroun
         like: the look before, whose sizes the sentinel takes, so that the two can be compared.
     """
     if like is None:
-        peaks = sentinel.peaks(kind, devices, dtype=dtype)
-        return Surroundings(environment=environment.snapshot(kind, devices), peaks=peaks)
+        peaks, lost = _peaks(kind, devices, dtype=dtype)
+        return Surroundings(environment=environment.snapshot(kind, devices), peaks=peaks, lost=lost)
     now = environment.snapshot(kind, devices)
-    return Surroundings(environment=now, peaks=sentinel.peaks(kind, devices, dtype=dtype, like=like.peaks))
+    # Without a first reading there are no sizes to take, nor anything to compare with.
+    peaks, lost = _peaks(kind, devices, dtype=dtype, like=like.peaks) if like.peaks else (None, like.lost)
+    return Surroundings(environment=now, peaks=peaks, lost=lost)
 
 
 def disturbances(before: Surroundings, after: Surroundings, *, kind: str) -> tuple[str, ...]:
     """What the two looks say against the numbers between them, one reason each."""
     reasons = list(environment.noise(before.environment, after.environment))
-    drift = sentinel.drift(before.peaks, after.peaks)
+    drift = sentinel.drift(before.peaks, after.peaks) if before.peaks and after.peaks else 0.0
+    if after.lost:
+        reasons.append(f"{after.lost}: how far the machine drifted is not known")
     if drift > DRIFT[kind]:
         reasons.append(f"the sentinel moved by {drift:.0%} (noisy from {DRIFT[kind]:.0%} on {kind})")
     return tuple(reasons)
@@ -77,7 +86,7 @@ def facts(before: Surroundings, after: Surroundings) -> dict[str, Any]:
     """Both looks as they stand in a record."""
     return {
         "environment": {"before": dict(before.environment), "after": dict(after.environment)},
-        "sentinel": {"before": asdict(before.peaks), "after": asdict(after.peaks)},
+        "sentinel": {"before": _fact(before), "after": _fact(after)},
     }
 
 
@@ -100,6 +109,25 @@ def unsteady(times: Sequence[float]) -> tuple[str, ...]:
     if abs(trend) > max(TREND, _SIGNIFICANT / math.sqrt(len(times) - 1)):
         reasons.append(f"times {'rise' if trend > 0 else 'fall'} from repeat to repeat")
     return tuple(reasons)
+
+
+def _peaks(
+    kind: str, devices: Sequence[int], *, dtype: torch.dtype, like: sentinel.Peaks | None = None
+) -> tuple[sentinel.Peaks | None, str]:
+    """What the sentinel reaches, or why it does not."""
+    try:
+        return sentinel.peaks(kind, devices, dtype=dtype, like=like), ""
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    # Only here, when the error holds no more frames, is the memory of the failed try free.
+    if devices:
+        torch.cuda.empty_cache()
+    return None, f"no memory was left for the sentinel's {'second' if like else 'first'} look"
+
+
+def _fact(look: Surroundings) -> dict[str, Any]:
+    return {"reason": look.lost} if look.peaks is None else asdict(look.peaks)
 
 
 def _rank_correlation(times: Sequence[float]) -> float:

@@ -18,7 +18,7 @@ from harness.meters.clock import synchronise
 from harness.records import Measurement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _NANO, _MILLI = 1e-9, 1e-3
 
@@ -81,6 +81,25 @@ def device_gaps(tokens: Iterable[object], *, devices: Sequence[int]) -> tuple[fl
         events.append(event)
     synchronise(devices)
     return tuple(a.elapsed_time(b) * _MILLI for a, b in itertools.pairwise(events))
+
+
+def device_first(first: Iterator[object], second: Iterator[object], *, devices: Sequence[int]) -> float:
+    """Seconds by CUDA events from the start of `second` to its first token, queued right behind all of `first`.
+
+    Its launches hide behind the device's work on `first`; what a loop does behind its last token is left out.
+    """
+    stream = torch.cuda.current_stream(devices[-1])
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    synchronise(devices)
+    for _ in first:
+        pass
+    start.record(stream)
+    next(second)
+    end.record(stream)
+    for _ in second:
+        pass
+    synchronise(devices)
+    return start.elapsed_time(end) * _MILLI
 
 
 def seconds(metric: str, value: float, *, n: int = 1) -> Measurement:

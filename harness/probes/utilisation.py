@@ -6,7 +6,8 @@ Layer: probes; torch and the family facts.
     bound_s = max(flops / peak_flops, moved_bytes / peak_bandwidth)
 
 against what the sentinel reached on this machine in the same process, and (`_spec`) against the data sheet where the
-hardware is known. `time` is the median over the raw repeats.
+hardware is known. Where the sentinel had no memory left, the measured peaks of the device's file stand for it
+(`harness.hardware`); the fact `peaks` says which it was. `time` is the median over the raw repeats.
 
 Miniature models: weights that fit the last cache are not read from memory again, so that their bytes over the time is
 no bandwidth of memory and could pass its peak many times. Then there is no `mbu`, the fact `cached` says why, and the
@@ -28,7 +29,11 @@ from harness.records import Measurement
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from harness.hardware import Hardware
     from harness.probes.protocol import Useful
+
+SENTINEL = "the sentinel, in this process"
+"""Where peaks are from as a rule."""
 
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
@@ -40,12 +45,16 @@ class Machine:
     """What utilisation is a fraction of.
 
     Attributes:
-        peaks: the sentinel's: `flops` and `bandwidth`, per second.
+        flops: FLOP/s that were measured.
+        bandwidth: B/s that were measured.
+        origin: when and how these were.
         sheet: `flops` and `bandwidth` of the data sheet, those that are known.
         cache: bytes of the last cache before the memory; 0 where it is not known.
     """
 
-    peaks: Any
+    flops: float
+    bandwidth: float
+    origin: str
     sheet: Mapping[str, float]
     cache: int
 
@@ -53,17 +62,18 @@ class Machine:
 def costs(subject: Any) -> Any:
     """The family's formulas for the model of `subject` (`harness.models.costs.Costs`); None where it has none.
 
-    Quantised weights are of other sizes than the formulas say: none either.
+    Quantised weights are of other sizes than the formulas say: there the bytes are corrected (`stored.Stored`).
     """
     from harness.models.costs import costs as of_family
+    from harness.probes.stored import Stored
 
-    if subject.facts.get("quantisation", "none") != "none":
-        return None
     architecture = subject.model.config.get_text_config().to_dict()
     try:
-        return of_family(subject.model.config.model_type, architecture)
+        found = of_family(subject.model.config.model_type, architecture)
     except ValueError:
         return None
+    quantised = subject.facts.get("quantisation", "none") != "none"
+    return Stored.of(subject.model, found) if quantised else found
 
 
 def measurements(
@@ -71,7 +81,7 @@ def measurements(
 ) -> tuple[tuple[Measurement, ...], dict[str, Any]]:
     """Utilisation and bound of `useful`, timed by `rows`, and the facts beside them."""
     time = statistics.median(row.value for row in rows if row.metric == useful.metric)
-    peak_flops, bandwidth = machine.peaks.flops, machine.peaks.bandwidth
+    peak_flops, bandwidth = machine.flops, machine.bandwidth
     cached = useful.moved_bytes <= machine.cache
     compute, transfer = useful.flops / peak_flops, 0.0 if cached else useful.moved_bytes / bandwidth
     found = [
@@ -84,7 +94,7 @@ def measurements(
     ]
     if "flops" in machine.sheet:
         found.append(_share("mfu_spec", useful.flops / (time * machine.sheet["flops"])))
-    facts: dict[str, Any] = {"timed_by": useful.metric}
+    facts: dict[str, Any] = {"timed_by": useful.metric, "peaks": machine.origin}
     if cached:
         facts["cached"] = f"{useful.moved_bytes:.0f} B fit the last cache of {machine.cache} B: no mbu"
         return tuple(found), facts
@@ -103,17 +113,35 @@ def impossible(used: Sequence[Measurement]) -> tuple[str, ...]:
     )
 
 
-def machine(subject: Any, peaks: Any, devices: Sequence[int]) -> Machine:
-    """What the work of `subject` is a fraction of: `peaks` of the sentinel, the data sheet, the last cache."""
+def machine(subject: Any, peaks: Any, devices: Sequence[int]) -> Machine | None:
+    """What the work of `subject` is a fraction of; None where nothing was measured.
+
+    Args:
+        subject: a loaded subject.
+        peaks: what the sentinel reached before; None where it had no memory left: then those of the device's file.
+        devices: indices of the CUDA devices that work.
+    """
     from harness.hardware import find
 
-    entry = find(subject.device.name)
+    device = subject.device
+    entry = find(device.name)
     dtype = str(subject.model.dtype).removeprefix("torch.")
-    flops = entry.peak_flops(dtype, subject.device.products) if entry else None
-    sheet = {"bandwidth": entry.bandwidth} if entry else {}
-    if flops is not None:
-        sheet["flops"] = flops
-    return Machine(peaks=peaks, sheet=sheet, cache=last_cache(devices))
+    reached = (peaks.flops, peaks.bandwidth, SENTINEL) if peaks else _filed(entry, device, dtype)
+    if reached is None:
+        return None
+    known = {"bandwidth": entry.bandwidth, "flops": entry.peak_flops(dtype, device.products)} if entry else {}
+    sheet = {name: value for name, value in known.items() if value is not None}
+    flops, bandwidth, origin = reached
+    return Machine(flops=flops, bandwidth=bandwidth, origin=origin, sheet=sheet, cache=last_cache(devices))
+
+
+def _filed(entry: Hardware | None, device: Any, dtype: str) -> tuple[float, float, str] | None:
+    """Measured peaks of the device's file."""
+    measured = entry.measured_with(device.threads if device.kind == "cpu" else None) if entry else None
+    flops = measured.flops[device.products if dtype == "float32" else dtype] if measured else None
+    if entry is None or measured is None or flops is None:
+        return None
+    return flops, measured.bandwidth, f"conf/hardware/{entry.name}.yaml, measured {measured.date}"
 
 
 def last_cache(devices: Sequence[int]) -> int:

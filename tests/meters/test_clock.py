@@ -167,3 +167,8 @@ def test_laps_add_up():
     with Stopwatch() as watch:
         laps = [timed(lambda: time.sleep(0.005)).seconds for _ in range(10)]
     assert 0.9 * watch.seconds <= list(accumulate(laps))[-1] <= watch.seconds
+
+
+def test_two_laps_that_agree_are_not_enough():
+    """Three running medians must, behind a first call that does not count."""
+    assert warm_up(lambda: None, least_calls=1, least_seconds=0, change=1e9).calls == 4

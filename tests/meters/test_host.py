@@ -1,6 +1,8 @@
 """What the kernel tells about the processors, from folders laid out as it does."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -55,3 +57,20 @@ def test_what_is_not_told_is_none(tmp_path):
     assert host.clocks(tmp_path) == {"governor": None, "mhz": None}
     found = host.usage(tmp_path, tmp_path)
     assert [found[name] for name in ("busy", "idle", "stolen", "held_back")] == [None] * 4
+
+
+def test_processes_of_one_parent_are_one_run():
+    """As the workers of one run are forked by one server; another parent's process is of another run."""
+    word = (
+        "import subprocess, sys\nask = [sys.executable, '-c', 'from harness.meters import host; print(host.run())']\n"
+    )
+    code = f"{word}print(*[subprocess.run(ask, capture_output=True, text=True).stdout.strip() for _ in range(2)])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert found[0] == found[1]
+    assert len(found[0]) == 12
+    assert found[0] != host.run() == host.run()
+
+
+def test_a_system_without_processes_as_files_has_runs_too(tmp_path):
+    """By the parent's number alone."""
+    assert len(host.run(tmp_path)) == 12

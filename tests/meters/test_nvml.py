@@ -1,8 +1,10 @@
 """What the NVIDIA driver tells, and what is said where there is none."""
 
 import json
+import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -46,5 +48,19 @@ def test_the_state_of_a_gpu():
     assert state is not None, reason
     assert state["name"] == torch.cuda.get_device_name(here)
     assert state["driver"]
-    assert state["foreign"] in (None, 0)
+    assert state["foreign"] == 0 or "not visible" in state["foreign_reason"]
     assert json.loads(json.dumps(state)) == state
+
+
+def test_a_hidden_list_is_not_an_empty_one():
+    """This process works on the GPU: where it is not listed either, others may well be there."""
+
+    def listed(*pids):
+        processes = [SimpleNamespace(pid=pid) for pid in pids]
+        return SimpleNamespace(nvmlDeviceGetComputeRunningProcesses=lambda _: processes)
+
+    assert nvml._foreign(listed(), None) is None
+    assert "not visible" in nvml.HIDDEN
+    assert nvml._foreign(listed(os.getpid()), None) == 0
+    assert nvml._foreign(listed(os.getpid(), 2**30), None) == 1
+    assert nvml._foreign(listed(2**30, 2**30 + 1), None) == 1, "one of the two is this process by the host's number"

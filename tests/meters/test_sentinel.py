@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.utils.benchmark import Timer
 
+from harness.meters import sentinel
 from harness.meters.sentinel import Peaks, drift, peaks
 
 FIRST = Peaks(flops=100.0, bandwidth=50.0, seconds=0.1, size=1024, copied=2**26)
@@ -47,3 +48,28 @@ def test_a_gpu_gives_its_memory_back():
     half, full = peaks("cuda", here, dtype="float16"), peaks("cuda", here, dtype="float32")
     assert half.flops > full.flops
     assert torch.cuda.memory_reserved(here[0]) <= reserved
+
+
+def test_readings_go_on_until_three_agree():
+    """The median of the last three is taken; when the time is up first, that is said."""
+    readings = [dataclasses.replace(FIRST, flops=flops) for flops in (50.0, 100.0, 101.0, 102.0)]
+    settled, moving = sentinel._steady(readings), sentinel._steady(readings[:3])
+    assert (settled.stable, settled.flops, settled.readings) == (True, 101.0, 4)
+    assert settled.spread == pytest.approx(0.02)
+    assert (moving.stable, moving.flops) == (False, 100.0)
+    assert not sentinel._steady([FIRST] * 2).stable
+
+
+def test_a_second_reading_that_does_not_fit_is_none():
+    """Smaller sizes would give other rates, which drift could not be told from."""
+    asked = []
+
+    def rate(size):
+        asked.append(size)
+        raise torch.OutOfMemoryError
+
+    with pytest.raises(torch.OutOfMemoryError):
+        sentinel._fitting(rate, 4096, least=4096)
+    with pytest.raises(torch.OutOfMemoryError):
+        sentinel._fitting(rate, 4096, least=1024)
+    assert asked == [4096, 4096, 2048, 1024]

@@ -61,3 +61,19 @@ def test_compiling_is_compared_with_eager_calls(tiny, subject, briefly, probe, f
         assert value["break_even"] == pytest.approx(value["compile_s"] / gain)
     assert outcome.facts["recompiles"] == 0
     assert outcome.facts["compile"] == "default"
+
+
+def test_eager_and_compiled_calls_take_turns():
+    """A machine that slows down between them would pass for a gain or a loss; each leads as often as the other."""
+    calls = []
+
+    class Noted:
+        def __init__(self, name):
+            self.name = name
+
+        def tokens(self, new):
+            calls.append(self.name)
+            yield from range(new)
+
+    compiled.Comparison(Noted("e"), Noted("c"), steps=0, calls=4, devices=())
+    assert "".join(calls) == "ccceee" + "ecce" * 2

@@ -7,6 +7,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from harness import hardware
+from harness.meters import sentinel
 from harness.meters.sentinel import Peaks
 from harness.probes import footprint, power, surroundings
 from harness.probes.decode import Decode
@@ -115,9 +117,8 @@ def test_a_sentinel_that_moved_is_a_disturbance(session):
 
 def test_work_that_fits_the_cache_has_no_mbu():
     """Its bytes are not read from memory; the bound is that of arithmetic, which still is one."""
-    machine = Machine(
-        peaks=SimpleNamespace(flops=1e9, bandwidth=1e9), sheet={"flops": 2e9, "bandwidth": 2e9}, cache=MIB
-    )
+    sheet = {"flops": 2e9, "bandwidth": 2e9}
+    machine = Machine(flops=1e9, bandwidth=1e9, origin="here", sheet=sheet, cache=MIB)
     rows = [seconds("itl", 0.01)]
     small, facts = measurements(Useful(flops=1e6, moved_bytes=1e5, metric="itl"), rows, machine)
     value = {m.metric: m.value for m in small}
@@ -163,7 +164,9 @@ def test_energy_is_measured_or_a_reason_is_given():
         assert (found, calls) == ((), [])
         assert facts["reason"]
     else:
-        assert {m.metric for m in found} == {"energy", "energy_net", "power_idle", "energy_tok"}
+        value = {m.metric: m.value for m in found}
+        assert set(value) == {"energy", "energy_net", "power_idle", "energy_tok", "energy_tok_gross"}
+        assert value["energy_tok_gross"] == pytest.approx(value["energy"] / 2)
         assert facts["calls"] == len(calls)
 
 
@@ -186,3 +189,55 @@ def test_memory_that_runs_out_is_an_outcome():
 def test_thresholds_are_ordered():
     """A GPU is alone with its work; a CPU is not."""
     assert 0 < surroundings.DRIFT["cuda"] < surroundings.DRIFT["cpu"] < 0.5
+
+
+class Scarce:
+    """A sentinel that finds no memory at the looks it is told."""
+
+    def __init__(self, *fails):
+        self.fails, self.looks = fails, 0
+
+    def __call__(self, *_, **__):
+        """A reading, or none."""
+        self.looks += 1
+        if self.looks in self.fails:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return Peaks(flops=1e10, bandwidth=1e10, seconds=0.1, size=1024, copied=2**26)
+
+
+PREFILL = Prefill(name="p", prompt=4, warm_calls=1, warm_seconds=0.0, warm_most=0.0, repeats=2, energy="off")
+
+
+def test_a_second_look_without_memory_costs_no_cell(tiny, subject, monkeypatch):
+    """The numbers stand, marked: nobody knows whether the machine drifted."""
+    monkeypatch.setattr(sentinel, "peaks", Scarce(2))
+    outcome = PREFILL.run(subject(), tiny.quiet)
+    assert {"ttft", "mfu"} <= {m.metric for m in outcome.measurements}
+    assert outcome.facts["utilisation"]["peaks"] == "the sentinel, in this process"
+    assert outcome.facts["sentinel"]["after"] == {"reason": "no memory was left for the sentinel's second look"}
+    assert any("second look: how far the machine drifted is not known" in reason for reason in outcome.facts["noisy"])
+
+
+def test_without_a_sentinel_the_measured_peaks_of_the_file_stand(tiny, subject, monkeypatch, tmp_path):
+    """And the facts say so; where no file has any, there is no utilisation, and nothing is made up."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sentinel, "peaks", Scarce(1))
+    bare = PREFILL.run(subject(), tiny.quiet)
+    assert "no file of conf/hardware has measured peaks" in bare.facts["utilisation"]["reason"]
+    assert not {"mfu", "peak_flops"} & {m.metric for m in bare.measurements}
+    flops = dict.fromkeys(hardware.PRODUCTS)
+    measured = hardware.Measured(
+        date="2026-01-01", versions="torch", flops={**flops, "float32": 2e10}, bandwidth=1e10, threads=1
+    )
+    entry = hardware.Hardware(
+        name="mine", match="here", flops=flops, bandwidth=None, memory=None, l2=None, source="none", measured=measured
+    )
+    folder = tmp_path / "conf" / "hardware"
+    folder.mkdir(parents=True)
+    (folder / "mine.yaml").write_text(entry.yaml())
+    monkeypatch.setattr(sentinel, "peaks", Scarce(1))
+    filed = PREFILL.run(subject(), tiny.quiet)
+    value = {m.metric: m.value for m in filed.measurements}
+    assert value["peak_flops"] == 2e10
+    assert "mfu_spec" not in value
+    assert filed.facts["utilisation"]["peaks"] == "conf/hardware/mine.yaml, measured 2026-01-01"

@@ -4,10 +4,11 @@ import statistics
 import time
 
 import pytest
+import torch
 
 from harness.probes.loop import EagerLoop
 from harness.probes.prompts import draw
-from harness.probes.timing import Stamps, of_sequence, rate, stamp
+from harness.probes.timing import Stamps, device_first, of_sequence, rate, stamp
 
 
 def test_times_follow_their_formulas():
@@ -82,3 +83,20 @@ def test_measuring_costs_less_than_2_percent(subject):
     whole = min(stamp(range(count), devices=()).wall[-1] for _ in range(5)) / count
     assert costs[0] < costs[1] < costs[2]
     assert max(costs[2], whole) < 0.02 * step
+
+
+@pytest.mark.gpu
+def test_what_follows_the_first_token_is_not_in_its_device_time():
+    """A loop that sets its cache back behind the token does that outside of the events."""
+    matrix = torch.ones(4096, 4096, device="cuda")
+    here = [torch.cuda.current_device()]
+
+    def tokens(behind):
+        yield matrix @ matrix
+        for _ in range(behind):
+            matrix @ matrix
+
+    for behind in (1, 50):
+        device_first(tokens(behind), tokens(behind), devices=here)
+    short, long = (device_first(tokens(behind), tokens(behind), devices=here) for behind in (0, 50))
+    assert 0 < long < 10 * short
