@@ -11,6 +11,9 @@ reports. They never import each other; they meet in `records` and `store`.
     compose     the Hydra boundary: overrides -> composed configs
     catalogue   what the config groups offer
     plan        composed config -> cells                          (no torch)
+    variations  tasks x perturbations, prompt variants, attacks -> cells
+    transfers   attacks of one model tried on the others: cells across jobs
+    nodes       specifications as plain data, and back
     execute     cells -> records: one fresh process per subject
     schedule    the order of the probes: randomised blocks over all jobs
     worker      the process that loads a subject and measures its cells
@@ -18,6 +21,7 @@ reports. They never import each other; they meet in `records` and `store`.
     resume      what a cell that was killed in its middle may use of its answers
     progress    bars on a terminal, plain lines elsewhere
     tasks       quality workloads: the bridge to lm-eval
+    attacks     adversaries that search for an edit which changes the answer
     perturbations  small changes of a text that should not change its answer  (stdlib only)
     probes      efficiency workloads
     meters      clock and memory

@@ -15,10 +15,12 @@ from harness.locations import folders, package_conf
 if TYPE_CHECKING:
     from pathlib import Path
 
-GROUPS = ("model", "method", "task", "probe", "suite", "device", "scoring", "report", "experiment")
+GROUPS = (
+    "model", "method", "task", "probe", "perturbation", "attack", "suite", "device", "scoring", "report", "experiment",
+)  # fmt: skip
 
-LOOKED_UP = ("hardware", "perturbation")
-"""Groups that no run composes: entries are found by what they describe, or used by a command of their own."""
+LOOKED_UP = ("hardware",)
+"""Groups that no run composes: entries are found by what they describe."""
 
 
 def options(group: str) -> list[str]:

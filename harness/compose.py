@@ -4,6 +4,7 @@ Layer: below `cli`. Hydra composes, sweeps and launches; the only changes to its
 
 * a folder `conf/` in the working directory is searched before the package's own;
 * `task=a,b` in a sweep becomes `task=[a,b]`: one job is one subject, its weights are loaded once for all its tasks;
+  so do probes, perturbations, attacks and severities;
 * `model.dtype=bfloat16` works although the YAML leaf does not spell the field out: the dataclass is the schema.
 """
 
@@ -46,10 +47,13 @@ if TYPE_CHECKING:
 CONFIG = "run"
 """The primary config, `conf/run.yaml`."""
 
-SHARED_GROUPS = ("task", "probe")
+SHARED_GROUPS = ("task", "probe", "perturbation", "attack")
 """Groups whose options are measured on one loaded subject."""
 
-LEAF_GROUPS = ("model", "method", "task", "probe", "device", "scoring", "report")
+SHARED_KEYS = ("severity",)
+"""Keys of whose values the same holds."""
+
+LEAF_GROUPS = ("model", "method", "task", "probe", "perturbation", "attack", "device", "scoring", "report")
 
 
 class _WorkingFolder(SearchPathPlugin):
@@ -195,7 +199,7 @@ def _rewrite(argument: str, *, sweeping: bool) -> str:
         hint = "" if argument.isascii() else "; quote a value with other letters than a to z: 'key=\"value\"'"
         raise ConfigError(f"override {argument!r} cannot be read: {_first_line(str(error))}{hint}") from None
     key = override.key_or_group
-    if key in SHARED_GROUPS and override.is_sweep_override():
+    if key in SHARED_GROUPS + SHARED_KEYS and override.is_sweep_override():
         return f"{key}=[{','.join(_choices(override, key))}]"
     if override.is_sweep_override() and not sweeping and not key.startswith("hydra"):
         raise ConfigError(f"{argument!r} is a sweep: add -m, as in `harness run -m {argument} …`")

@@ -14,7 +14,7 @@ import yaml
 from rich.console import Console
 from rich.text import Text
 
-from harness.catalogue import options
+from harness.catalogue import describe
 from harness.config import ConfigError, construct, nearest
 from harness.locations import folders
 from harness.perturbations.edits import Edit
@@ -72,7 +72,7 @@ def main(words: Sequence[str]) -> int:
         sys.stdout.write(HELP)
         return 0
     request = parse(words)
-    specs = [spec(name, request.values) for name in request.names or options(GROUP)]
+    specs = [spec(name, request.values) for name in request.names or names()]
     specs.sort(key=lambda s: (GROUPS.index(s.group), s.name))
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
@@ -108,6 +108,12 @@ def parse(words: Sequence[str]) -> Request:
     return Request(text=text, names=names, values={k: _number(v) for k, v in pairs.items()})
 
 
+def names() -> list[str]:
+    """Perturbations of text. Variants of a prompt are in the same group, but a text alone has no prompt."""
+    target = f"{Perturbation.__module__}.{Perturbation.__qualname__}"
+    return [entry["name"] for entry in describe(GROUP) if entry.get("_target_") == target]
+
+
 def spec(name: str, values: dict[str, Any]) -> Perturbation:
     """The perturbation of that name, with these fields overridden.
 
@@ -115,8 +121,8 @@ def spec(name: str, values: dict[str, Any]) -> Perturbation:
         ConfigError: there is none of that name, or it refuses a value.
     """
     path = next((p for f in folders() if (p := f / GROUP / f"{name}.yaml").is_file()), None)
-    if path is None:
-        raise ConfigError(f"there is no perturbation {name!r}: {nearest(name, options(GROUP))}")
+    if path is None or name not in names():
+        raise ConfigError(f"there is no perturbation {name!r} of texts: {nearest(name, names())}")
     leaf = yaml.safe_load(path.read_text(encoding="utf-8"))
     return construct({**leaf, **values}, where=f"{GROUP}.{name}")
 

@@ -13,15 +13,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast, final
 
+from harness import variations
 from harness.budget import Budget
 from harness.config import ConfigError, construct, nearest
 from harness.devices import Device, DeviceChoice, cuda_devices
+from harness.nodes import node, without_folders
 from harness.provenance import scrub
 from harness.records import Cell
 from harness.scoring.options import Scoring
 
-KEYS = ("study", "results", "limit", "shots", "seed", "retry", "control", "budget")
-GROUPS = ("model", "method", "task", "probe", "suite", "device", "scoring", "report", "experiment", "local")
+KEYS = ("study", "results", "limit", "shots", "seed", "severity", "retry", "control", "budget")
+GROUPS = (
+    "model", "method", "task", "probe", "perturbation", "attack", "suite", "device", "scoring", "report", "experiment",
+    "local",
+)  # fmt: skip
 
 AGAIN = "{} (again)"
 """Label of the control: the model that stands in the study a second time."""
@@ -35,7 +40,7 @@ class Plan:
     Attributes:
         study: name of the study.
         folder: `results/STUDY`.
-        cells: what to measure, quality cells first.
+        cells: what to measure: tasks, each followed by its variations, then probes.
         report: node of the report's settings.
         retry: whether cells that failed or ran out of memory are tried again.
         command: the overrides that composed it, for the record.
@@ -43,6 +48,7 @@ class Plan:
         launcher: class of Hydra's launcher, empty where it does not matter.
         control: name of the model of the run whose probes are measured twice, empty for none.
         budget: how long the run may go on starting probes; None for as long as it takes.
+        transfer: leaf of the transfer of attacks between the models of the run (`transfers`); None for none.
     """
 
     study: str
@@ -55,6 +61,7 @@ class Plan:
     launcher: str = ""
     control: str = ""
     budget: Budget | None = None
+    transfer: Any = None
 
 
 def plan(config: Mapping[str, Any], *, command: Sequence[str] = ()) -> Plan:
@@ -70,7 +77,7 @@ def plan(config: Mapping[str, Any], *, command: Sequence[str] = ()) -> Plan:
     _check_keys(config)
     device: Device = _part(config, "device", DeviceChoice).resolve()
     model, method = _model(config, device), _part(config, "method")
-    workloads = _all_workloads(config)
+    workloads, varied = _all_workloads(config), variations.of(config)
     if model.device_map == "auto" and device.kind == "cuda":
         device = dataclasses.replace(device, count=len(cuda_devices()[0]))
     _part(config, "report")
@@ -79,70 +86,31 @@ def plan(config: Mapping[str, Any], *, command: Sequence[str] = ()) -> Plan:
     shared = {"model": node(model), "method": node(method), "device": device.node()}
     own = {"task": {"scoring": _scoring(config, device)}, "probe": {}}
     control = _control(config)
-    cells: list[Cell] = []
-    nodes: dict[str, dict[str, Any]] = {}
+    made: list[tuple[Cell, Mapping[str, Any]]] = []
     for kind, workload in workloads:
-        made = node(workload)
+        constructed = node(workload)
         cell = Cell(
             model=model.name,
             method=method.name,
             workload=workload.name,
             kind=kind,
             seed=getattr(workload, "seed", 0),
-            spec={**shared, **own[kind], "workload": _without_folders(made)},
+            spec={**shared, **own[kind], "workload": without_folders(constructed)},
         )
-        for one in _repeated(cell, control):
-            cells.append(one)
-            nodes[one.id] = made
+        made += [(one, constructed) for one in _repeated(cell, control)]
+        made += variations.cells(cell, constructed, varied if kind == "task" else ())
     return Plan(
         study=_study(config),
         folder=Path(str(config["results"])) / _study(config),
-        cells=tuple(cells),
+        cells=tuple(cell for cell, _ in made),
         report=dict(config["report"]),
         retry=config["retry"],
         command=tuple(scrub(o) for o in command),
-        nodes=nodes,
+        nodes={cell.id: constructed for cell, constructed in made},
         control=control,
         budget=Budget.parse(config.get("budget")),
+        transfer=variations.transfer(config),
     )
-
-
-def node(spec: Any) -> dict[str, Any]:
-    """A specification as it stands in a cell: every field but the prose, its class, and what its files hold.
-
-    A `fingerprint` says what the local files behind a name contain, so that edited data are measured again.
-    """
-    fields = {k: v for k, v in dataclasses.asdict(spec).items() if k != "about"}
-    target = f"{type(spec).__module__}.{type(spec).__qualname__}"
-    fingerprint = spec.fingerprint() if hasattr(spec, "fingerprint") else ""
-    return _plain({"_target_": target, **fields, **({"fingerprint": fingerprint} if fingerprint else {})})
-
-
-def build(spec: Mapping[str, Any], *, where: str) -> Any:
-    """The object behind a node that `node` made."""
-    return construct({k: v for k, v in spec.items() if k != "fingerprint"}, where=where)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in cast("Mapping[Any, Any]", value).items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in cast("Sequence[Any]", value)]
-    return value
-
-
-def _without_folders(value: Any) -> Any:
-    """A workload's node without this machine's folders: an absolute path keeps its name, the fingerprint says what.
-
-    Records hold no user's path beyond the model source given.
-    """
-    if isinstance(value, Mapping):
-        return {k: _without_folders(v) for k, v in cast("Mapping[str, Any]", value).items()}
-    if isinstance(value, list):
-        return [_without_folders(v) for v in cast("list[Any]", value)]
-    if isinstance(value, str) and value.startswith(("/", "~")) and Path(value).expanduser().exists():
-        return Path(value).name
-    return value
 
 
 def _check_keys(config: Mapping[str, Any]) -> None:

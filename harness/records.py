@@ -59,12 +59,12 @@ class Cell:
         method: label of the adaptation, `none` for the model as it is.
         workload: label of the task or probe; all points of a probe's grid share it.
         kind: `task` or `probe`.
-        perturbation: label of the perturbation, `none` for clean input.
-        severity: strength of the perturbation in 0..1.
+        perturbation: label of the task's variation (perturbation, prompt variant or attack), `none` for none.
+        severity: strength of the variation in 0..1; 0 where it has none.
         seed: seed of everything drawn in this cell.
-        spec: `{"model", "method", "workload", "device"}`, for tasks also `"scoring"`: the resolved nodes that construct
-            the objects. It holds nothing that does not change the numbers: no paths of results, no log levels, no
-            device index.
+        spec: `{"model", "method", "workload", "device"}`, for tasks also `"scoring"` and, if varied, `"perturbation"`:
+            the resolved nodes that construct the objects. It holds nothing that does not change the numbers: no paths
+            of results, no log levels, no device index.
     """
 
     model: str
@@ -87,24 +87,33 @@ class Cell:
     def title(self) -> str:
         """Short name for people, as in `gpt2 · sst2`, or `gpt2 · decode · batch 8, prompt 128, new 32`."""
         parts = [self.model, *([] if self.method == "none" else [self.method]), self.workload]
-        if self.perturbation != "none":
-            parts.append(f"{self.perturbation}@{self.severity:g}")
+        if self.variation:
+            parts.append(self.variation)
         return " · ".join([*parts, *([self.point] if self.point else [])])
 
     @property
     def point(self) -> str:
-        """Where in the grid of its probe the cell lies, as in `batch 8, prompt 128, new 32`; empty for a task.
-
-        The first of several processes that repeat it goes without a number, the others are `replicate 2` and so on.
-        """
+        """Where in its probe's grid the cell lies, as in `batch 8, new 32, replicate 2`; empty for a task."""
         node: Mapping[str, Any] = self.spec.get("workload", {}) if self.kind == "probe" else {}
         said = [f"{name} {node[name]}" for name in ("batch", "prompt", "new") if isinstance(node.get(name), int)]
-        return ", ".join([*said, *([f"replicate {self.replicate + 1}"] if self.replicate else [])])
+        again = self.replicate if self.kind == "probe" else 0
+        return ", ".join([*said, *([f"replicate {again + 1}"] if again else [])])
+
+    @property
+    def variation(self) -> str:
+        """How the task is varied, for people, as in `keyboard_typo@0.3`, `prompt_format #2`; empty where it is not."""
+        if self.perturbation == "none":
+            return ""
+        severity = f"@{self.severity:g}" if self.severity else ""
+        said = self.spec.get("perturbation", {})
+        if said.get("victim"):
+            return f"{self.perturbation}{severity} of {said['attack']} on {said['victim']}"
+        return f"{self.perturbation}{severity}" + (f" #{self.replicate + 1}" if self.replicate else "")
 
     @property
     def replicate(self) -> int:
-        """Which of the processes that repeat a point of a probe, counted from 0."""
-        number = self.spec.get("workload", {}).get("replicate", 0) if self.kind == "probe" else 0
+        """Which of the processes that repeat a point of a probe, or of the draws of a variation; counted from 0."""
+        number = self.spec.get("workload" if self.kind == "probe" else "perturbation", {}).get("replicate", 0)
         return number if isinstance(number, int) else 0
 
 
@@ -115,8 +124,7 @@ class Measurement:
 
     Attributes:
         metric: name, as in `acc`, `decode_tok_s`.
-        value: in `unit`; finite.
-        unit: one of `UNITS`. Bytes, seconds and fractions: never MiB, milliseconds or per cent.
+        value: in `unit`, which is one of `UNITS`; finite. Bytes, seconds, fractions: never MiB, milliseconds, per cent.
         subset: what part of the cell it is about, as in `class=positive`; empty for the whole cell.
         repeat: index of a raw repeat of a timing, 0 where there is one value.
         n: number of items or iterations behind the value.
@@ -160,6 +168,7 @@ class Sample:
         tokens: scored tokens per entry of `logprobs`, or generated tokens.
         truncated: whether any request of the document lost tokens on the left.
         metrics: value of each metric on this document, where the metric is defined on one document.
+        edits: what a variation changed, as JSON `{"FIELD": [[start, end, old, new], ...]}`; empty for nothing.
     """
 
     item_id: str
@@ -174,6 +183,7 @@ class Sample:
     tokens: tuple[int, ...] = ()
     truncated: bool = False
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
+    edits: str = ""
 
 
 @final

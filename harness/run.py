@@ -18,16 +18,19 @@ from rich.table import Table
 from harness.compose import hand_over, plan_of, plans
 from harness.config import ConfigError, construct
 from harness.execute import StoreError, execute, pending, probes, quality
-from harness.plan import Plan, build
+from harness.nodes import build
 from harness.progress import Display, display
 from harness.records import Cell, Record, Status
 from harness.store import Store
+from harness.transfers import crossed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from omegaconf import DictConfig
+
+    from harness.plan import Plan
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
@@ -40,6 +43,7 @@ def run(arguments: Sequence[str]) -> int:
         ConfigError: something that was asked for cannot be; nothing was measured.
     """
     found = plans(arguments)
+    found += crossed(found)
     folder = found[0].folder
     cells = {c.id: c for p in found for c in p.cells}
     todo = {c.id for p in found for c in pending(p)}
@@ -63,6 +67,7 @@ def _measure(arguments: Sequence[str], found: Sequence[Plan], *, total: int, don
                 _all_jobs(arguments, shown)
         else:
             hand_over(arguments, _job)
+            _transfers_apart(found, console)
     except KeyboardInterrupt:
         left = len({c.id for p in found for c in pending(p)})
         sys.stderr.write(
@@ -85,7 +90,27 @@ def _all_jobs(arguments: Sequence[str], shown: Display) -> None:
         quality(jobs[-1], shown)
 
     hand_over(arguments, job)
+    _transfers(crossed(jobs), shown)
     probes(jobs, shown, began=began)
+
+
+def _transfers_apart(found: Sequence[Plan], console: Console) -> None:
+    """The transfers of a run whose jobs were launched elsewhere, measured here."""
+    extra = crossed([p for p in found if not _is_transfer(p)])
+    cells, left = [c for p in extra for c in p.cells], sum(len(pending(p)) for p in extra)
+    if left:
+        with display(console, total=len(cells), done=len(cells) - left) as shown:
+            _transfers(extra, shown)
+
+
+def _transfers(found: Iterable[Plan], shown: Display) -> None:
+    """Measures what is pending of the plans that `crossed` made: their attacks are behind us."""
+    for plan in found:
+        quality(plan, shown)
+
+
+def _is_transfer(plan: Plan) -> bool:
+    return plan.cells[0].spec.get("perturbation", {}).get("group") == "transfer"
 
 
 def _tell_left_out(plan: Plan, cells: Iterable[Cell], console: Console) -> None:
@@ -129,6 +154,7 @@ def _check_writable(folder: Path) -> None:
 def dry_run(arguments: Sequence[str]) -> int:
     """Prints the cells that `arguments` stand for, which are done, and what is left to do; loads no weights."""
     found = plans(arguments)
+    found += crossed(found)
     todo = {c.id for p in found for c in pending(p)}
     cells = list({c.id: c for p in found for c in p.cells}.values())
     nodes = {i: node for p in found for i, node in p.nodes.items()}
@@ -148,7 +174,14 @@ def dry_run(arguments: Sequence[str]) -> int:
         known = _forecast(cell, nodes[cell.id])
         requests += known.get("requests", 0) if cell.id in todo else 0
         shown = [str(known[k]) if k in known else "—" for k in ("documents", "requests")]
-        table.add_row(cell.id, cell.model, cell.workload, cell.point, *shown, "to do" if cell.id in todo else "done")
+        table.add_row(
+            cell.id,
+            cell.model,
+            cell.workload,
+            cell.variation or cell.point,
+            *shown,
+            "to do" if cell.id in todo else "done",
+        )
     console = Output(width=None if sys.stdout.isatty() else 120)
     console.print(table)
     console.print(

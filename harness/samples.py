@@ -43,6 +43,7 @@ def _table(samples: Sequence[Sample]) -> pa.Table:
         "logprobs": pa.list_(pa.float64()),
         "tokens": pa.list_(pa.int64()),
         "truncated": pa.bool_(),
+        "edits": pa.string(),
     }
     rows = [asdict(sample) for sample in samples]
     for key, kind in kinds.items():

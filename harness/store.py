@@ -40,6 +40,10 @@ class Store:
         """Where the samples of `cell` stand or will stand."""
         return self.folder / "samples" / _slug(_device(cell)) / f"{_stem(cell)}.parquet"
 
+    def examples_path(self, cell: Cell) -> Path:
+        """Where the examples that the attack of `cell` found stand or will stand, one JSON object a line."""
+        return self.folder / "adversarial" / _slug(_device(cell)) / f"{_stem(cell)}.jsonl"
+
     def read(self, cell: Cell) -> Record | None:
         """The record of `cell`, or None where there is none that can be read."""
         try:
@@ -52,8 +56,8 @@ class Store:
         record = self.read(cell)
         return record is not None and record.status is Status.OK
 
-    def write(self, record: Record, samples: Sequence[Sample] = ()) -> None:
-        """Writes samples, then the record, each atomically.
+    def write(self, record: Record, samples: Sequence[Sample] = (), *, examples: str | None = None) -> None:
+        """Writes samples and adversarial examples, then the record, each atomically.
 
         A failure never replaces a result: of two runs at once, the one that ran out of memory may end last.
 
@@ -64,6 +68,8 @@ class Store:
             return
         if samples:
             write_atomic(self.samples_path(record.cell), parquet.to_parquet(samples))
+        if examples is not None:
+            write_atomic(self.examples_path(record.cell), examples.encode())
         write_atomic(self.record_path(record.cell), record.to_json().encode())
 
     def records(self) -> Iterator[tuple[Path, Record | str]]:
@@ -100,7 +106,8 @@ def _device(cell: Cell) -> str:
 
 
 def _stem(cell: Cell) -> str:
-    return f"{_slug(cell.model)[:60]}.{_slug(cell.workload)[:60]}.{cell.id}"
+    varied = f"{_slug(cell.variation)[:40]}." if cell.variation else ""
+    return f"{_slug(cell.model)[:60]}.{_slug(cell.workload)[:60]}.{varied}{cell.id}"
 
 
 def _slug(text: str) -> str:

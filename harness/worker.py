@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
 from harness import provenance, resume
+from harness.attacks import examples
 from harness.devices import Device, slug
 from harness.models.unloaded import Unloaded
-from harness.plan import build
+from harness.nodes import build
 from harness.records import Cell, Outcome, OutOfMemory, Record, Status, Unsupported
 from harness.store import Store
 
@@ -234,7 +235,10 @@ class _Session:
         device, told = Device.of(cell.spec["device"]), _throttled(cell, self.report)
         exact = {"dtype": "float32", "quantisation": "none"}
         self.subject.lm.configure(
-            scoring, journal=journal, full=lambda: _unloaded(cell, device, **exact).load(told).model
+            scoring,
+            journal=journal,
+            full=lambda: _unloaded(cell, device, **exact).load(told).model,
+            repeated=cell.workload if sum(c.workload == cell.workload for c in self.job.cells) > 1 else "",
         )
 
 
@@ -270,7 +274,8 @@ def _write(
 ) -> Status:
     """Writes a record and tells how the cell ended, with a note for the person who waits; returns what was written."""
     try:
-        store.write(record, outcome.samples if outcome else ())
+        samples = outcome.samples if outcome else ()
+        store.write(record, samples, examples=examples.lines(record, samples))
     except (TypeError, ValueError) as error:  # A value that no record can hold is that cell's failure.
         record = _failure(record.cell, error, record.provenance)
         store.write(record)

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from random import Random
-from typing import TYPE_CHECKING, cast, final
+from typing import TYPE_CHECKING, ClassVar, cast, final
 
 from harness.perturbations.source import Source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from harness.perturbations.edits import Perturbed
     from harness.perturbations.protect import Span
@@ -41,20 +41,24 @@ class Perturbation:
             answer).
         severity: 0 changes nothing, 1 is the rate that the function's description gives.
         seed: of all its random choices.
-        replicates: draws of the edits for each document.
+        replicates: draws of the edits for each document; each is measured for itself.
+        replicate: which of the draws, counted from 0.
         scope: part of the prompt that is edited: `query`, `demonstrations`, `instruction` or `all`.
         language: whose tables are used.
     """
 
     name: str
-    about: str
+    about: str = ""
     function: str
     group: str
     severity: float = 0.3
     seed: int = 0
     replicates: int = 1
+    replicate: int = 0
     scope: str = "query"
     language: str = "en"
+
+    WORKLOAD: ClassVar[str] = "harness.tasks.perturbed.PerturbedTask"
 
     def __post_init__(self) -> None:
         """Checks every field.
@@ -72,7 +76,23 @@ class Perturbation:
         for field, value, known in (("group", self.group, GROUPS), ("scope", self.scope, SCOPES)):
             if value not in known:
                 raise ValueError(f"{field}={value!r} is not a valid value: choose {', '.join(known)}")
+        _check_number("replicate", self.replicate, (int,), "a whole number from 0 on")
         _function(self.function)
+
+    def each(self, severities: Sequence[float] = ()) -> tuple[Perturbation, ...]:
+        """One perturbation for every severity and draw.
+
+        Args:
+            severities: how strong; empty: as it is.
+
+        Raises:
+            ValueError: a severity outside 0..1.
+        """
+        return tuple(
+            replace(self, severity=severity, replicate=draw, replicates=1)
+            for severity in severities or (self.severity,)
+            for draw in range(self.replicates)
+        )
 
     @property
     def paired(self) -> bool:

@@ -32,15 +32,15 @@ def synonym(source: Source, severity: float, rng: Random) -> Perturbed:
     table = tables.synonyms(source.language)
     for span in source.words:
         near = table.get(text[span[0] : span[1]].lower())
-        if near and not _is_name(text, span) and (fitting := _fitting(source, span, near)):
-            sites.append((span, fitting))
+        if near and not is_name(text, span) and (found := fitting(source, span, near)):
+            sites.append((span, found))
     edits: list[Edit] = []
     for ((s, e), near), bits in hits(sites, severity * 0.5, rng):
         edits.append(Edit(s, e, text[s:e], like(text[s:e], near[bits % len(near)])))
     return done(source, edits, len(sites))
 
 
-def _is_name(text: str, span: Span) -> bool:
+def is_name(text: str, span: Span) -> bool:
     """Whether a capital stands within a sentence, in a text that is not all capitals."""
     start, end = span
     if not text[start].isupper() or text[start:end].isupper():
@@ -49,7 +49,8 @@ def _is_name(text: str, span: Span) -> bool:
     return bool(before) and before[-1] not in _SENTENCE_ENDS
 
 
-def _fitting(source: Source, span: Span, near: tuple[str, ...]) -> tuple[str, ...]:
+def fitting(source: Source, span: Span, near: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of `near` that may stand in the place of `span`: no label, and right after `a` or `an`."""
     start, end = span
     before = source.text[max(0, start - 4) : start].lower().split(" ")
     near = tuple(n for n in near if n not in source.targets)

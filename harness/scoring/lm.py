@@ -5,7 +5,6 @@ lm-eval's own Hugging Face backend, so that scores can be compared with publishe
 """
 
 # ruff: noqa: FBT001, FBT002, ARG002 - the signatures are lm-eval's
-
 from __future__ import annotations
 
 from collections import Counter
@@ -19,6 +18,7 @@ from harness.generation import engine
 from harness.generation.budget import Budget
 from harness.generation.options import DEFAULT_NEW, Options, parse
 from harness.scoring.answers import Generated, Scored
+from harness.scoring.memo import Memo
 from harness.scoring.options import Scoring
 from harness.scoring.requests import Encoder, Request, cut
 from harness.scoring.session import Replies, Session
@@ -63,10 +63,16 @@ class HarnessLM(TemplateLM):
         self._budget = Budget(rows=batch, tokens=BATCH_TOKENS)
         self._context = context
         self._device = model.device
+        self._memo = Memo()
         self.configure(Scoring())
 
     def configure(
-        self, scoring: Scoring, *, journal: Journal | None = None, full: Callable[[], Any] | None = None
+        self,
+        scoring: Scoring,
+        *,
+        journal: Journal | None = None,
+        full: Callable[[], Any] | None = None,
+        repeated: str = "",
     ) -> None:
         """Scores as `scoring` says from now on, with a new account.
 
@@ -74,7 +80,10 @@ class HarnessLM(TemplateLM):
             scoring: layout, kernels, modes.
             journal: answers of a run that was broken off; new ones are added.
             full: loads the same model in fp32, for the precision audit.
+            repeated: name of a task that is asked in several variations: as long as it is the same, a request is
+                scored once.
         """
+        self._memo.open(repeated, scoring)
         self._session = Session(self.model, scoring, journal=journal, full=full)
         self._generation = engine.Generation()
         self._replies = None if journal is None else Replies(journal)
@@ -88,7 +97,7 @@ class HarnessLM(TemplateLM):
     def facts(self) -> dict[str, Any]:
         """What scoring and generation since `configure` took and how they were done, as small JSON values."""
         scored = self._session.account.facts() if self._session.account.requests else {}
-        return scored | ({"generation": self._generation.facts()} if self._generation.path else {})
+        return self._memo.facts() | scored | ({"generation": self._generation.facts()} if self._generation.path else {})
 
     def cautions(self) -> list[str]:
         """Sentences about scoring and generation since `configure` that a reader of the numbers must see."""
@@ -119,11 +128,20 @@ class HarnessLM(TemplateLM):
             ValueError: if a continuation has no tokens or more than the context, or an answer is not finite.
             OutOfMemory: if one row does not fit.
         """
+
+        def asked(at: Sequence[int]) -> list[Scored]:
+            numbers = None if documents is None else [documents[i] for i in at]
+            return self._scored([requests[i] for i in at], progress, documents=numbers)
+
+        return self._memo.answered(requests, asked)
+
+    def _scored(
+        self, requests: Sequence[tuple[str, str]], progress: Progress, *, documents: Sequence[int] | None
+    ) -> list[Scored]:
         rows = [
             row for first in range(0, len(requests), ENCODED) for row in self._rows(requests[first : first + ENCODED])
         ]
-        options = [continuation for _, continuation in requests]
-        answers = self._session.score(rows, progress, documents=documents, options=options)
+        answers = self._session.score(rows, progress, documents=documents, options=[option for _, option in requests])
         return [
             Scored(logprob, greedy, len(row.targets), row.prompt_tokens, row.truncated)
             for row, (logprob, greedy) in zip(rows, answers, strict=True)

@@ -21,4 +21,17 @@ prompts     documents -> requests, with few-shot examples
 answer      requests -> answers of a subject
 score       answers -> samples and metric values, by lm-eval's rules
 run         all of it in order
+
+perturbed   a task under a variation, as a workload           (light)
+change      what a variation may do to a task
+edit        text perturbations of a task's documents
+fields      which texts of a document show in its query
+instruction the words of a prompt that stand in its recipe
+variants    prompt formats, orders and draws, as configuration (light)
+formats     the grammar of prompt formats                 (pure)
+layout      descriptors and labels of options in a prompt (pure)
+reformat    a task in another format
+listed      options that a prompt lists
+option_order  those options in another order
+example_order few-shot examples in another order, or other ones
 """

@@ -75,6 +75,11 @@ class OwnData:
                 raise ValueError(f"template: {{{name}}} must be a plain field name such as {{text}}")
         return tuple(dict.fromkeys(name for _, name, _, _ in parts if name))
 
+    def literals(self) -> tuple[str, ...]:
+        """Texts of the template that have a letter in them, without the white space around them."""
+        pieces = (literal.strip() for literal, *_ in string.Formatter().parse(self.template))
+        return tuple(dict.fromkeys(piece for piece in pieces if any(c.isalpha() for c in piece)))
+
     def documents(self, kind: str) -> list[dict[str, Any]]:
         """The rows of `file` as documents: `prompt`, and `choices` with `gold`, or `target`.
 

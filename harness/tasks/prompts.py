@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from lm_eval.api.instance import Instance
 
+    from harness.tasks.change import Change
     from harness.tasks.load import Loaded
     from harness.tasks.spec import Task
 
@@ -31,13 +32,20 @@ class Document:
         loaded: the task it belongs to.
         index: its position in the task's split.
         content: its fields.
-        item_id: hash of its content.
+        item_id: hash of its content; where a variation changed the document, of what it was before.
+        clean: its fields before a variation changed them; None where none did.
     """
 
     loaded: Loaded
     index: int
     content: dict[str, Any]
     item_id: str
+    clean: dict[str, Any] | None = None
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """The fields as the data set has them: draws depend on nothing else."""
+        return self.content if self.clean is None else self.clean
 
 
 @final
@@ -54,6 +62,21 @@ class _Examples:
 
 
 @final
+@dataclass(frozen=True)
+class _Changed:
+    """A sampler whose examples a variation changes."""
+
+    theirs: Any
+    change: Change
+    document: Document
+
+    def sample(self, n: int, eval_doc: Any = None, df: Any = None) -> Sequence[Mapping[str, Any]]:
+        """What the sampler gives, changed. It leaves the document out that is equal to `eval_doc`: the one before."""
+        origin = None if eval_doc is None else self.document.origin
+        return self.change.examples(self.document, self.theirs.sample(n=n, eval_doc=origin, df=df))
+
+
+@final
 class Prompter:
     """Builds the requests of the documents of one task.
 
@@ -62,11 +85,11 @@ class Prompter:
             sampler that the YAML names, or `listed` (the first of those the YAML lists).
     """
 
-    def __init__(self, loaded: Loaded, spec: Task) -> None:
+    def __init__(self, loaded: Loaded, spec: Task, change: Change | None = None) -> None:
         task = loaded.task
         if spec.shots and task.OUTPUT_TYPE == "loglikelihood_rolling":
             raise ValueError(f"task {loaded.name}: shots={spec.shots}, but whole texts are scored without examples")
-        self._loaded, self._spec = loaded, spec
+        self._loaded, self._spec, self._change = loaded, spec, change
         self._theirs = task.sampler if spec.shots else None
         available = list(task.sampler.df or []) if spec.shots else []
         self.how = _how(task) if spec.shots else "none"
@@ -100,9 +123,13 @@ class Prompter:
         return built if isinstance(built, list) else [built]
 
     def _sampler(self, document: Document) -> Any:
+        change = self._change
         if self._pool is not None:
-            return _Examples(self._pool.draw(document.content, shots=self._spec.shots, seed=self._spec.seed))
-        return _Examples(self._listed) if self.how == "listed" else self._theirs
+            seed = change.seed_of_examples(self._spec.seed) if change else self._spec.seed
+            sampler: Any = _Examples(self._pool.draw(document.origin, shots=self._spec.shots, seed=seed))
+        else:
+            sampler = _Examples(self._listed) if self.how == "listed" else self._theirs
+        return _Changed(sampler, change, document) if change else sampler
 
 
 def prompt_hash(instances: Sequence[Instance]) -> str:

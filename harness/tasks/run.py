@@ -5,6 +5,7 @@ Layer: tasks; imports lm_eval through its neighbours.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from harness.records import Measurement, Outcome, Progress
 from harness.tasks import checks, documents, metric_names, score
 from harness.tasks.answer import answer
 from harness.tasks.cautions import cautions, overflowed
+from harness.tasks.change import Change, Unchanged
 from harness.tasks.load import Loaded, load
 from harness.tasks.measure import CLASSIFICATION, overflows, quality
 from harness.tasks.prompts import Document, Prompter
@@ -36,39 +38,42 @@ _DECIDED = frozenset({"acc", "acc_norm", "acc_bytes", "f1", "mcc", *CLASSIFICATI
 """Metrics of a multiple choice that depend on nothing but which option is the likeliest, by itself or per length."""
 
 
-def run(spec: Task, subject: Subject, progress: Progress) -> Outcome:
+def run(spec: Task, subject: Subject, progress: Progress, *, change: Change | None = None) -> Outcome:
     """Everything `Task.run` promises.
+
+    Args:
+        spec: the task.
+        subject: who is asked.
+        progress: told how far it is.
+        change: what a variation does to the task; None: nothing.
 
     Raises:
         ValueError: one line: data, templates, shots or metrics do not fit.
+        Unsupported: one line: the task lacks what the variation changes.
     """
+    varied, change = change is not None, change or Unchanged()  # Of the limit, the clean cell says enough.
     with compiled_once():
-        parts = load(spec, progress)
-        wanted = _wanted(spec, parts)
-        every = [document for loaded in parts for document in _documents(loaded)]
-        chosen = _subset(spec, every)
-        prompters = {loaded.name: Prompter(loaded, spec) for loaded in parts}
+        parts = tuple(change.task(loaded) for loaded in load(spec, progress))
+        wanted = wanted_metrics(spec, parts)
+        every = [document for loaded in parts for document in documents_of(loaded)]
+        chosen = [change.document(document) for document in subset(spec, every)]
+        prompters = {loaded.name: Prompter(loaded, spec, change) for loaded in parts}
         requests = _requests(prompters, chosen, progress)
-        flat = [instance for group in requests for instance in group]
-        before = subject.lm.computed_tokens
-        where = places.devices(subject.device.kind, subject.model)
-        with Peak(where) as peak, Stopwatch(where) as watch:
-            answers = answer(flat, subject.lm, progress, documents=_decided(parts, requests, wanted=spec.metrics))
-        computed = subject.lm.computed_tokens - before
-        subject.lm.audit(progress)
+        answers, cost = _answered(requests, subject, progress, decided=_decided(parts, requests, wanted=spec.metrics))
         asked = _asked(chosen, requests, answers)
-        scored = [_part(loaded, asked, grouped=len(parts) > 1, wanted=wanted) for loaded in parts]
-    scored = [part for part in scored if part.samples]
+        scored = [part(loaded, asked, grouped=len(parts) > 1, wanted=wanted) for loaded in parts]
+    scored = _told([part for part in scored if part.samples], asked, change)
     samples = tuple(sample for part in scored for sample in part.samples)
     found = quality(scored, wanted=spec.metrics, kind=spec.kind)
     how = subject.lm.facts()
     return Outcome(
-        measurements=(*found, *_cost(answers, computed, watch, peak), *_audited(how)),
+        measurements=(*found, *change.measurements(samples), *cost, *_audited(how)),
         samples=samples,
         warnings=(
             *overflowed(overflows(scored, wanted=spec.metrics)),
-            *cautions(samples, found, kind=spec.kind, chance=spec.chance, available=len(every)),
+            *cautions(samples, found, kind=spec.kind, chance=spec.chance, available=len(chosen if varied else every)),
             *subject.lm.cautions(),
+            *change.cautions(),
         ),
         facts={
             **_facts(spec, parts, subject),
@@ -78,6 +83,20 @@ def run(spec: Task, subject: Subject, progress: Progress) -> Outcome:
             "scoring": how,
         },
     )
+
+
+def _answered(
+    requests: Sequence[Sequence[Instance]], subject: Subject, progress: Progress, *, decided: Sequence[int] | None
+) -> tuple[list[list[Any]], list[Measurement]]:
+    """The answers to all requests, and what they took."""
+    flat = [instance for group in requests for instance in group]
+    before = subject.lm.computed_tokens
+    where = places.devices(subject.device.kind, subject.model)
+    with Peak(where) as peak, Stopwatch(where) as watch:
+        answers = answer(flat, subject.lm, progress, documents=decided)
+    computed = subject.lm.computed_tokens - before
+    subject.lm.audit(progress)
+    return answers, _cost(answers, computed, watch, peak)
 
 
 def _requests(
@@ -115,7 +134,7 @@ def _asked(
     ]
 
 
-def _wanted(spec: Task, parts: Sequence[Loaded]) -> list[str]:
+def wanted_metrics(spec: Task, parts: Sequence[Loaded]) -> list[str]:
     """The metrics lm-eval or the text metrics give per document; those of a classification come from its samples."""
     known = set.intersection(*(score.names_of_metrics(loaded) for loaded in parts))
     ours = set(CLASSIFICATION) if spec.kind == "classification" else set()
@@ -123,7 +142,8 @@ def _wanted(spec: Task, parts: Sequence[Loaded]) -> list[str]:
     return [metric for metric in spec.metrics if metric in known and (metric == "acc" or metric not in ours)]
 
 
-def _documents(loaded: Loaded) -> list[Document]:
+def documents_of(loaded: Loaded) -> list[Document]:
+    """Every document of a task, in its order."""
     contents: list[Any] = list(loaded.task.task_docs)
     keys = documents.item_ids(contents)
     return [
@@ -132,7 +152,8 @@ def _documents(loaded: Loaded) -> list[Document]:
     ]
 
 
-def _subset(spec: Task, every: Sequence[Document]) -> list[Document]:
+def subset(spec: Task, every: Sequence[Document]) -> list[Document]:
+    """The documents that are asked under the task's limit, in their order."""
     if spec.limit is None or spec.limit >= len(every):
         return list(every)
     strata = [
@@ -142,11 +163,23 @@ def _subset(spec: Task, every: Sequence[Document]) -> list[Document]:
     return [every[position] for position in chosen]
 
 
-def _part(loaded: Loaded, asked: Sequence[score.Asked], *, grouped: bool, wanted: Sequence[str]) -> score.Part:
+def part(loaded: Loaded, asked: Sequence[score.Asked], *, grouped: bool, wanted: Sequence[str]) -> score.Part:
+    """What came of the documents of one of the tasks."""
     own = [one for one in asked if one.document.loaded is loaded]
     if not own:
         return score.Part(name=loaded.name, samples=(), values=())
     return score.score(loaded, own, subset=loaded.name if grouped else "", wanted=wanted)
+
+
+def _told(scored: Sequence[score.Part], asked: Sequence[score.Asked], change: Change) -> list[score.Part]:
+    """The parts with their samples as `change` has them kept."""
+    documents = {(one.document.loaded.name, one.document.item_id): one.document for one in asked}
+    return [
+        dataclasses.replace(
+            part, samples=tuple(change.sample(sample, documents[part.name, sample.item_id]) for sample in part.samples)
+        )
+        for part in scored
+    ]
 
 
 def _cost(answers: Sequence[Sequence[Any]], computed: int, watch: Stopwatch, peak: Peak) -> list[Measurement]:

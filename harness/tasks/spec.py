@@ -39,6 +39,8 @@ class Task:
         chance: accuracy of guessing; None: one over the number of options.
         max_new_tokens: most tokens generated per document; None: as the lm-eval task has it.
         data: a user's own file (`OwnData`, or a mapping of its fields) instead of a source.
+        domain_of: name of the task that asks the same of the texts that models know, where this one is its counterpart
+            out of domain; "" for none.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Task:
     chance: float | None = None
     max_new_tokens: int | None = None
     data: OwnData | Any = None
+    domain_of: str = ""
 
     def __post_init__(self) -> None:
         one_of(self.kind, KINDS, field="kind")
@@ -64,6 +67,8 @@ class Task:
             raise ValueError("give either a source (an lm-eval task or YAML) or data (an own file), and not both")
         if not self.metrics:
             raise ValueError("metrics must name at least one metric; the first is the primary one")
+        if not isinstance(self.domain_of, str) or self.domain_of == self.name:
+            raise ValueError(f"domain_of={self.domain_of!r} must name another task: the one that is in domain")
         self._check_numbers()
         self._check_data()
 

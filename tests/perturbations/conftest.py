@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from harness.catalogue import options
-from harness.perturb import spec
+from harness.perturb import names, spec
 from harness.perturbations.spec import Perturbation
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Find = Callable[..., Perturbation]
-NAMES = options("perturbation")
+NAMES = names()
 FIELDS = {"sst2_dev": "text", "ag_news_test": "text", "boolq": "query", "gsm8k_test": "question", "piqa": "query"}
 MORE = {
     "advglue_dev": "sentence",

@@ -20,8 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.catalogue import options
-from harness.perturb import spec
+from harness.perturb import names, spec
 from harness.perturbations import protect
 from harness.perturbations.edits import Perturbed, apply
 from harness.perturbations.source import Source
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
     from harness.perturbations.spec import Perturbation
 
-LEAVES = [spec(name, {}) for name in options("perturbation")]
+LEAVES = [spec(name, {}) for name in names()]
 LEVELS = (0.0, 0.3, 0.6, 1.0)
 EXAMPLES = settings(max_examples=60, deadline=None, derandomize=True)
 TRICKY = re.findall(
@@ -129,9 +128,9 @@ def test_labels_are_neither_made_nor_lost(text: str, label: str) -> None:
 def test_the_same_bytes_in_a_fresh_process_and_in_any_order() -> None:
     """2: another hash seed, another order and other work before change nothing."""
     program = (
-        "import sys, dataclasses, hashlib; from harness.perturb import spec; from harness.catalogue import options\n"
+        "import sys, dataclasses, hashlib; from harness.perturb import names, spec\n"
         "texts = sys.stdin.read().split('\\n'); found = {}\n"
-        "for name in reversed(options('perturbation')):\n"
+        "for name in reversed(names()):\n"
         "    leaf = dataclasses.replace(spec(name, {}), severity=0.8)\n"
         "    for i in reversed(range(len(texts))):\n"
         "        found[name, i] = leaf.apply(texts[i], document=str(i)).text\n"

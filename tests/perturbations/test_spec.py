@@ -12,9 +12,8 @@ import pytest
 import yaml
 
 import harness.perturbations
-from harness.catalogue import options
 from harness.config import ConfigError, construct
-from harness.perturb import spec
+from harness.perturb import names, spec
 from harness.perturbations import tables
 from harness.perturbations.source import Source
 
@@ -23,13 +22,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_every_leaf_names_itself_and_its_function() -> None:
     """Each stands under its own key, bears its file's name and the name of its function, and is described."""
-    for name in options("perturbation"):
+    for name in names():
         text = (ROOT / "conf" / "perturbation" / f"{name}.yaml").read_text(encoding="utf-8")
         assert text.startswith(f"# @package perturbation.{name}\n")
         leaf = construct(yaml.safe_load(text), where=name)
         assert (leaf.name, leaf.function.rpartition(".")[2]) == (name, name)
         assert leaf.about
-    groups = {name: spec(name, {}).group for name in options("perturbation")}
+    groups = {name: spec(name, {}).group for name in names()}
     assert {n for n, g in groups.items() if g == "soft"} == {"synonym", "filler", "distractor", "function_word_drop"}
     assert {n for n, g in groups.items() if g == "fairness"} == {"gender_swap", "name_swap", "dialect"}
     assert len(groups) == 26
@@ -63,7 +62,7 @@ def test_a_prepared_source_serves_several_perturbations() -> None:
     """The text, and the text prepared once, give the same."""
     text = "The clever teacher received a definitely beautiful answer."
     source = Source.of(text)
-    for name in options("perturbation"):
+    for name in names():
         leaf = spec(name, {"severity": 1.0})
         assert leaf.apply(source, document="d") == leaf.apply(text, document="d")
 

@@ -1,0 +1,214 @@
+"""The searches: each is a generator for one document that asks for what it needs and returns what it found.
+
+A search yields `Texts`, `Pairs` or a `Slope`, and is sent the reply. Whoever drives it (`lockstep`) may drive many side
+by side; what a search finds does not depend on that.
+
+Layer: attacks, pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
+
+from harness.attacks.candidates import Candidate
+from harness.attacks.target import Chosen
+from harness.attacks.victim import Query, Slope, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from random import Random
+
+    from harness.attacks.spec import Attack
+    from harness.attacks.target import Target
+
+_DRAWS = 4
+"""A random search gives up after so many draws for each evaluation it may spend: texts that it knows cost nothing."""
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A verdict, and which of the document's evaluations it was, from 1."""
+
+    verdict: Verdict
+    query: int
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Asks for an `Answer` to each; None where the budget is spent or the text would change the document's answer."""
+
+    queries: tuple[Query, ...]
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Asks how alike each is to the clean texts; costs nothing."""
+
+    queries: tuple[Query, ...]
+
+
+Search = Generator[Texts | Pairs | Slope, Any, "Found"]
+Tried = tuple[Chosen, Answer]
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """How a search ended.
+
+    Attributes:
+        clean: the verdict on the document as it is.
+        verdict: on the text in the end: the adversarial example, or where there is none the text that came closest.
+        chosen: the edits of that text.
+        attacked: whether the clean verdict was right: other documents are left alone.
+        success: whether the verdict is wrong in the end.
+        success_query: the evaluation that first was wrong; 0 where none was.
+        queries: evaluations in all.
+        similarity: of the text in the end to the clean one; None where it is not measured.
+    """
+
+    clean: Verdict
+    verdict: Verdict
+    chosen: Chosen
+    attacked: bool
+    success: bool = False
+    success_query: int = 0
+    queries: int = 0
+    similarity: float | None = None
+
+
+def search(target: Target, attack: Attack) -> Search:
+    """The search of `attack` on one document. Its first question is the clean text."""
+    clean: Answer = (yield Texts((target.texts,)))[0]
+    start: Tried = ({}, clean)
+    if clean.verdict.best not in target.gold:
+        return Found(clean=clean.verdict, verdict=clean.verdict, chosen={}, attacked=False)
+    found = [start]
+    if target.most:
+        found = yield from {"greedy": _greedy, "random": _random, "hotflip": _hotflip}[attack.search](
+            target, attack, start
+        )
+    chosen, answer = _closest(target, found)
+    won = _wins(target, found)
+    alike = (yield Pairs((target.text(chosen),)))[0] if attack.similarity is not None else None
+    return Found(
+        clean=clean.verdict,
+        verdict=answer.verdict,
+        chosen=chosen,
+        attacked=True,
+        success=bool(won),
+        success_query=min((one.query for _, one in won), default=0),
+        similarity=alike,
+    )
+
+
+def _greedy(target: Target, attack: Attack, start: Tried) -> Generator[Texts | Pairs, Any, list[Tried]]:
+    """Words in the order of their importance, for each the best of its candidates, if it does any harm.
+
+    Source: Jin et al. 2020 (TextFooler), algorithm 1; Li et al. 2019 (TextBugger).
+    """
+    best = start
+    for number in (yield from _by_importance(target, start[1])):
+        chosen = best[0]
+        if len(chosen) == target.most:
+            break
+        options = [{**chosen, number: candidate} for candidate in target.sites[number].candidates]
+        found = yield from _tried(target, attack, options)
+        if _wins(target, found):
+            return found
+        best = _closest(target, [best, *found])
+    return [best]
+
+
+def _by_importance(target: Target, clean: Answer) -> Generator[Texts, Any, list[int]]:
+    """Words that may change, first those whose deletion lowers the margin most.
+
+    Deletion, not an unknown token in the word's place: GPT's vocabularies have none. A text with more words than half
+    of the budget is ranked over a random draw of them, so that something is left for the attack.
+
+    Source: Jin et al. 2020, equation 2.
+    """
+    numbers = range(len(target.sites))
+    if len(numbers) > target.budget // 2:
+        numbers = sorted(target.rng().sample(numbers, target.budget // 2))
+    answers: list[Answer | None] = yield Texts(tuple(target.without(number) for number in numbers))
+    margin = clean.verdict.margin(target.gold)
+    drops = {
+        number: margin - answer.verdict.margin(target.gold)
+        for number, answer in zip(numbers, answers, strict=True)
+        if answer is not None
+    }
+    return sorted(drops, key=lambda number: -drops[number])
+
+
+def _random(target: Target, attack: Attack, start: Tried) -> Generator[Texts | Pairs, Any, list[Tried]]:
+    """As many random words as may change, each with a random candidate, until one text wins or the budget is spent."""
+    rng, best = target.rng(), start
+    for _ in range(1 + _DRAWS * target.budget // attack.tries):
+        found = yield from _tried(target, attack, [_draw(target, rng) for _ in range(attack.tries)])
+        if _wins(target, found):
+            return found
+        best = _closest(target, [best, *found])
+        if any(answer.query == target.budget for _, answer in found):
+            break
+    return [best]
+
+
+def _draw(target: Target, rng: Random) -> Chosen:
+    numbers = rng.sample(range(len(target.sites)), target.most)
+    return {number: rng.choice(target.sites[number].candidates) for number in sorted(numbers)}
+
+
+def _hotflip(target: Target, attack: Attack, start: Tried) -> Generator[Texts | Pairs | Slope, Any, list[Tried]]:
+    """The word flips of the steepest slope, evaluated exactly; the best is taken and the slope looked at again.
+
+    Source: Ebrahimi et al. 2018 (HotFlip), sections 3 and 5, greedily in place of their beam.
+    """
+    best = start
+    while len(best[0]) < target.most:
+        chosen, answer = best
+        slope = Slope(
+            query=target.text(chosen),
+            places={number: target.word(number) for number in range(len(target.sites)) if number not in chosen},
+            render=lambda number, word, chosen=chosen: target.text({**chosen, number: Candidate(word)}),
+            verdict=answer.verdict,
+            gold=target.gold,
+            forbidden=target.forbidden,
+            most=attack.tries,
+        )
+        flips: list[tuple[int, str]] = yield slope
+        options = [{**chosen, number: Candidate(word)} for number, word in flips]
+        found = yield from _tried(target, attack, options)
+        if _wins(target, found):
+            return found
+        closest = _closest(target, [best, *found])
+        if closest is best:
+            break
+        best = closest
+    return [best]
+
+
+def _tried(target: Target, attack: Attack, options: Sequence[Chosen]) -> Generator[Texts | Pairs, Any, list[Tried]]:
+    """The options that keep the constraints, with their answers, as far as the budget goes."""
+    fit = [chosen for chosen in options if target.distance(chosen) <= attack.distance]
+    texts = tuple(target.text(chosen) for chosen in fit)
+    if attack.similarity is not None and texts:
+        alike: list[float] = yield Pairs(texts)
+        kept = [i for i, one in enumerate(alike) if one >= attack.similarity]
+        fit, texts = [fit[i] for i in kept], tuple(texts[i] for i in kept)
+    answers: list[Answer | None] = (yield Texts(texts)) if texts else []
+    return [(chosen, answer) for chosen, answer in zip(fit, answers, strict=True) if answer is not None]
+
+
+def _wins(target: Target, found: Sequence[Tried]) -> list[Tried]:
+    return [one for one in found if one[1].verdict.best not in target.gold]
+
+
+def _closest(target: Target, found: Sequence[Tried]) -> Tried:
+    """The first that wins by most, or else that comes closest to it."""
+    return min(found, key=lambda one: (one[1].verdict.best in target.gold, one[1].verdict.margin(target.gold)))
