@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.zoo import agreement, corpus, prose, question, sentiment, sequences, story, topic
+from harness.zoo import agreement, corpus, goods, prose, question, sentiment, sequences, story, topic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,13 +15,15 @@ if TYPE_CHECKING:
 
 FOLDER = Path(__file__).parent.parent / "tasks" / "definitions" / "zoo" / "data"
 TEST, POOL = 240, 40
+# Out of domain, examples come from the domain that is known.
+_WITHOUT_POOL = frozenset({"agreement", "perplexity", "sentiment_ood"})
 
 
 def files() -> Iterator[tuple[str, str]]:
     """Yield the name and the content of every data file."""
     for name, make in makers().items():
         yield f"{name}_test.jsonl", _lines(held_out(name, make, "test"))
-        if name not in {"agreement", "perplexity"}:
+        if name not in _WITHOUT_POOL:
             yield f"{name}_train.jsonl", _lines(held_out(name, make, "pool"))
 
 
@@ -41,6 +43,7 @@ def makers() -> dict[str, Maker]:
     """Return the maker of each task, by the stem of its files."""
     return {
         "sentiment": sentiment.make,
+        "sentiment_ood": goods.make,
         "topic": topic.make,
         "story": story.make,
         "agreement": agreement.make,

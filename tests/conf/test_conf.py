@@ -11,7 +11,7 @@ from harness.catalogue import describe, options
 from harness.compose import plans, rewrite
 from harness.config import construct
 
-LEAVES = ("model", "method", "task", "probe", "device", "scoring", "report")
+LEAVES = ("model", "method", "task", "probe", "perturbation", "attack", "device", "scoring", "report")
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
 
@@ -21,14 +21,25 @@ def test_every_leaf_constructs(group: str) -> None:
     abouts = {entry["name"]: entry["about"] for entry in describe(group)}
     for name in options(group):
         text = (CONF / group / f"{name}.yaml").read_text(encoding="utf-8")
-        package = f"{group}.{name}" if group in ("task", "probe") else group
+        package = f"{group}.{name}" if group in ("task", "probe", "perturbation", "attack") else group
         assert text.startswith(f"# @package {package}\n"), name
         built = construct(yaml.safe_load(text), where=f"{group}.{name}")
         assert built.name == name
         assert abouts[name], name
 
 
-@pytest.mark.parametrize("experiment", [e for e in options("experiment") if e not in ("none", "real_small")])
+LOCAL = ("real_small", "robustness")
+"""Experiments on benchmark slices from local files."""
+
+
+@pytest.mark.parametrize("experiment", LOCAL)
+def test_experiments_on_local_files_compose(experiment: str, real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the files in place they plan as the others do."""
+    monkeypatch.setenv("HARNESS_DATA", str(real_data))
+    test_every_experiment_composes(experiment)
+
+
+@pytest.mark.parametrize("experiment", [e for e in options("experiment") if e not in ("none", *LOCAL)])
 def test_every_experiment_composes(experiment: str) -> None:
     """Each experiment plans at least two cells in a study that bears its name."""
     found = plans(rewrite([f"experiment={experiment}", "device=cpu"]))
@@ -38,8 +49,9 @@ def test_every_experiment_composes(experiment: str) -> None:
 
 @pytest.mark.parametrize("suite", [s for s in options("suite") if s != "none"])
 def test_every_suite_composes(suite: str) -> None:
-    """Each suite names at least two tasks that exist."""
-    (found,) = plans(rewrite([f"suite={suite}", "model=mini-gpt2-s"]))
+    """Each suite names at least two tasks, or two variations of any task."""
+    task = ["task=zoo-sentiment"] if suite == "robustness" else []
+    (found,) = plans(rewrite([f"suite={suite}", "model=mini-gpt2-s", *task]))
     assert len(found.cells) >= 2
 
 

@@ -25,17 +25,17 @@ def test_no_stray_data_files() -> None:
 
 def test_labels_are_balanced() -> None:
     """No class of a classification task holds much more than its share."""
-    for stem, classes in (("sentiment", 2), ("topic", 4), ("story", 4), ("agreement", 2)):
+    for stem, classes in (("sentiment", 2), ("sentiment_ood", 2), ("topic", 4), ("story", 4), ("agreement", 2)):
         lines = (data.FOLDER / f"{stem}_test.jsonl").read_text(encoding="utf-8").splitlines()
         labels = [json.loads(line)["label"] for line in lines]
         assert max(labels.count(label) for label in range(classes)) < 1.35 * len(labels) / classes
 
 
 def test_size_of_the_package() -> None:
-    """Weights take at most 12 MB, task data at most 400 kB."""
+    """Weights take at most 12 MB, task data at most 440 kB."""
     weights = zoo.folder(zoo.names()[0]).parent
     assert sum(path.stat().st_size for path in weights.rglob("*") if path.is_file()) <= 12e6
-    assert sum(path.stat().st_size for path in data.FOLDER.iterdir()) <= 400e3
+    assert sum(path.stat().st_size for path in data.FOLDER.iterdir()) <= 440e3
 
 
 def test_folder_names_the_nearest_models() -> None:
