@@ -9,6 +9,8 @@
     tables    derived frames -> tables of numbers and text; `problems`: failures, warnings, skipped files
     figures   derived frames -> SVG, PNG and the CSV behind them         (`drawing`, `palette`)
     verdict   sentences that claim only what is separable
+    robustness  varied cells beside their clean ones (`robust_join` pairs, `robust_stats` counts, `robust_tables`,
+              `robust_words`, `robust_page` and `figures_robustness` show)
     terminal  the comparison as text
     page      everything above in reading order; `render`: the page as HTML and Markdown
     report    the page, the data, figures and tables as files under results/STUDY/report

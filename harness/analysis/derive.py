@@ -252,7 +252,7 @@ def _natural(name: str) -> list[tuple[str, int]]:
 def _notes(*, perturbed: int, older: int) -> tuple[str, ...]:
     notes = []
     if perturbed:
-        notes.append(f"Cells on perturbed input: {perturbed}. They are in measurements.csv, not in these tables.")
+        notes.append(f"Cells on varied or perturbed input: {perturbed}. They are under Robustness, not in this table.")
     if older:
         notes.append(f"Older records of cells that were measured again: {older}. They are not shown.")
     return tuple(notes)

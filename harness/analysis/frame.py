@@ -43,7 +43,7 @@ LABELS = (
 DETAILS = (
     "warnings", "seconds", "versions", "command", "model_class", "context", "device_map", "trust_remote_code",
     "task_source", "documents", "available", "workload_spec", "subject_spec", "probe_kind", "probe_facts",
-    "device_memory", "file",
+    "device_memory", "variation", "variation_spec", "file",
 )  # fmt: skip
 """Columns that only `cells` has."""
 
@@ -147,10 +147,18 @@ def _measurements(labels: pd.DataFrame, numbers: Sequence[tuple[Any, ...]], orig
     return pd.concat([labels.take(origins).reset_index(drop=True), values], axis=1)
 
 
-def documents(study: Studies) -> pa.Table:
+TEXTS = frozenset({"prompt", "prompt_hash", "edits"})
+"""Columns of documents that nothing but a reader needs."""
+
+
+def documents(study: Studies, *, texts: bool = True) -> pa.Table:
     """The documents of one or more studies as an Arrow table; metrics of a document are columns `metric:NAME`.
 
     Files that cannot be read are left out; pairing then finds no documents for that cell and says so.
+
+    Args:
+        study: folders.
+        texts: whether `TEXTS` are read, which are most of the bytes.
 
     Raises:
         ValueError: a folder that does not exist.
@@ -160,14 +168,16 @@ def documents(study: Studies) -> pa.Table:
         store = Store(folder)
         for _, found in store.records():
             if isinstance(found, Record) and found.status is Status.OK:
-                parts.extend(_documents_of(found, path=store.samples_path(found.cell), study=folder.name))
+                parts.extend(_documents_of(found, store.samples_path(found.cell), folder.name, texts=texts))
     empty = pa.table({name: pa.array([], pa.string()) for name in ("study", "cell", "model", "workload", "item_id")})
     return pa.concat_tables(parts, promote_options="default") if parts else empty
 
 
-def _documents_of(record: Record, *, path: Path, study: str) -> list[pa.Table]:
+def _documents_of(record: Record, path: Path, study: str, *, texts: bool) -> list[pa.Table]:
     try:
-        table = pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            kept = None if texts else [name for name in file.schema_arrow.names if name not in TEXTS]
+            table = file.read(columns=kept)
     except (OSError, pa.ArrowInvalid):
         return []
     cell = record.cell

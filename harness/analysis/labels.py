@@ -44,6 +44,16 @@ def labelled(cells: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
+def varying(names: Sequence[str], nodes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names with the settings in parentheses that take several values under them.
+
+    >>> varying(["typo", "typo"], [{"scope": "query"}, {"scope": "all"}])
+    ['typo (scope query)', 'typo (scope all)']
+    """
+    specs = pd.Series([json.dumps(_flat(node)) for node in nodes], dtype=object)
+    return _joined(names, _tails(names, _settings(specs)))
+
+
 def workload_spec(node: Mapping[str, Any], *, grid: Sequence[str] = ()) -> str:
     """What a workload's node asks for, flat, as JSON; where contents are known, names of files say nothing more.
 

@@ -7,7 +7,7 @@ Layer: beside `tables`; pure.
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false, reportGeneralTypeIssues=false
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness import zoo
 from harness.analysis import wording
@@ -46,24 +46,31 @@ def cautions(study: Study) -> tuple[str, ...]:
 def failures(study: Study) -> Table:
     """Every cell that ended without numbers, with the reason; points of one probe that ended alike are one row."""
     bad = study.cells.assign(state=states(study.cells))[study.cells["status"] != "ok"]
-    bad = _once(bad.sort_values(["model", "workload", *AXES, "cell"]), ["model", "workload", "device", "state"])
+    bad = _once(
+        bad.sort_values(["model", "workload", *AXES, "variation", "cell"]), ["model", "workload", "device", "state"]
+    )
     rows = [
-        (text(str(r.model)), text(str(r.workload)), text(wording.STATUSES.get(str(r.state), str(r.state))),
+        (text(str(r.model)), text(_varied(r)), text(wording.STATUSES.get(str(r.state), str(r.state))),
          text(f"{r.error}{r.more}"), text(str(r.device)))
         for r in bad.itertuples(index=False)
     ]  # fmt: skip
     return _listing("failures", "Cells without a result", ("Model", "Workload", "Status", "Reason", "Device"), rows)
 
 
-def warnings(study: Study) -> Table:
-    """Every warning that a record carries; warnings of one sort on points of one probe are one row."""
-    lines = study.cells.sort_values(["model", "workload", *AXES, "cell"]).explode("warnings")
+def warnings(study: Study, *, varied: bool = True) -> Table:
+    """Every warning that a record carries; warnings of one sort on points of one probe are one row.
+
+    Args:
+        study: what was measured.
+        varied: those of varied tasks, too.
+    """
+    cells = study.cells if varied else study.cells[study.cells["perturbation"] == "none"]
+    lines = cells.sort_values(["model", "workload", *AXES, "variation", "cell"]).explode("warnings")
     lines = lines[lines["warnings"].notna()]
     lines = lines.assign(sort=[str(line).partition(":")[0] for line in lines["warnings"]])
     lines = _once(lines, ["model", "workload", "device", "sort"])
     rows = [
-        (text(str(r.model)), text(str(r.workload)), text(f"{r.warnings}{r.more}"))
-        for r in lines.itertuples(index=False)
+        (text(str(r.model)), text(_varied(r)), text(f"{r.warnings}{r.more}")) for r in lines.itertuples(index=False)
     ]
     return _listing("warnings", "Warnings", ("Model", "Workload", "Warning"), rows)
 
@@ -74,13 +81,19 @@ def skipped(study: Study) -> Table:
     return _listing("skipped", "Files that were skipped", ("File", "Reason"), rows)
 
 
+def _varied(row: Any) -> str:
+    """The workload with how it is varied, as in `topic · keyboard_typo@0.3`."""
+    return " · ".join(filter(None, (str(row.workload), str(row.variation))))
+
+
 def _once(cells: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """The first of the probe cells that are alike in the keys; `more` says how many others there are."""
-    alike = cells.groupby(keys, dropna=False)["cell"]
-    number = cells[keys].merge(alike.size().rename("number").reset_index(), on=keys, how="left")["number"].tolist()
-    probe = cells["kind"] == "probe"
-    more = [f" (and {n - 1} more)" if n > 1 and once else "" for n, once in zip(number, probe, strict=True)]
-    kept: pd.DataFrame = cells.assign(more=more).loc[~probe | (alike.cumcount() == 0)]
+    """The first of the probe or varied cells that are alike in the keys; `more` says how many others there are."""
+    many = (cells["kind"] == "probe") | (cells["perturbation"] != "none")
+    keyed = cells.assign(many=many, more="")
+    alike = keyed.groupby([*keys, "many"], dropna=False)["cell"]
+    number = alike.transform("size")
+    keyed["more"] = [f" (and {n - 1} more)" if n > 1 and once else "" for n, once in zip(number, many, strict=True)]
+    kept: pd.DataFrame = keyed.loc[~many | (alike.cumcount() == 0)]
     return kept
 
 

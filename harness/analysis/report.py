@@ -10,7 +10,7 @@ import errno
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from harness.analysis import frame, pairs
+    from harness.analysis.derive import Comparison
     from harness.analysis.drawing import Drawing
     from harness.analysis.page import Page
+    from harness.analysis.robustness import Robustness
 
 STAMP = "made-from.json"
 """Name of the file that says which records and settings a report was made from."""
@@ -78,7 +80,7 @@ def build(study: Path, settings: ReportSettings | None = None) -> ReportPaths:
         ValueError: no such study.
         OSError: the folder cannot be written, or the disk is full; no file is half-written.
     """
-    from harness.analysis import derive, figures, frame, page, pairs  # here, so that `up_to_date` costs no import
+    from harness.analysis import derive, figures, frame, page, pairs, robustness  # here: `up_to_date` needs none
     from harness.analysis.current import current
 
     chosen = settings or ReportSettings()
@@ -90,10 +92,13 @@ def build(study: Path, settings: ReportSettings | None = None) -> ReportPaths:
     tested = pairs.pairs(comparison, documents)
     drawings = figures.draw(comparison, measured=comparison.efficiency)
     whole = page.compose(current(found), comparison, tested, drawings=drawings, settings=chosen)
+    measured = robustness.measure(current(found), documents, comparison)
+    if measured is not None:
+        whole, more = _with_robustness(whole, measured, comparison)
+        drawings = (*drawings, *more)
     first = {**_data_files(found, documents=documents), **_page_files(places, whole)}
-    _replace(places.folder, {
-        "": first, "figures": _figure_files(drawings), "tables": _table_files(whole, tested)
-    })  # fmt: skip
+    tables = {**_table_files(whole, tested), **_robust_files(measured)}
+    _replace(places.folder, {"": first, "figures": _figure_files(drawings), "tables": tables})
     write_atomic(places.folder / STAMP, _json(stamp))
     return places
 
@@ -164,6 +169,20 @@ def _table_files(whole: Page, tested: pairs.Pairs) -> dict[str, bytes]:
         stem = render.slug(table.name)
         files |= {f"{stem}.csv": table.csv().encode(), f"{stem}.md": table.markdown().encode()}
     return files
+
+
+def _with_robustness(whole: Page, measured: Robustness, comparison: Comparison) -> tuple[Page, tuple[Drawing, ...]]:
+    from harness.analysis import figures_robustness, robust_page
+
+    drawings = figures_robustness.draw(measured, comparison)
+    return robust_page.joined(whole, measured, comparison, drawings=drawings), drawings
+
+
+def _robust_files(measured: Robustness | None) -> dict[str, bytes]:
+    """Every frame of robustness that has rows."""
+    names = [] if measured is None else [field.name for field in fields(measured)]
+    frames = {f"robustness-{name.replace('_', '-')}.csv": getattr(measured, name) for name in names}
+    return {name: _csv(data) for name, data in frames.items() if len(data)}
 
 
 def _page_files(places: ReportPaths, whole: Page) -> dict[str, bytes]:

@@ -93,6 +93,8 @@ def details(record: Record, *, file: str) -> dict[str, Any]:
         "workload_spec": workload_spec(_mapping(spec.get("workload")), grid=() if record.cell.kind == "task" else GRID),
         "subject_spec": subject_spec(spec),
         "probe_kind": _probe_kind(record.cell), "device_memory": _mapping(facts.get("device")).get("memory") or None,
+        "variation": record.cell.variation,
+        "variation_spec": json.dumps(_mapping(spec.get("perturbation")), sort_keys=True),
         "file": file,
         "probe_facts": _mapping(facts.get("task")) if record.cell.kind == "probe" else {},
     }  # fmt: skip

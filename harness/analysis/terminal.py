@@ -17,7 +17,17 @@ from rich.markup import escape
 from rich.table import Table as Drawn
 from rich.text import Text
 
-from harness.analysis import derive, frame, problems, tables, wording
+from harness.analysis import (
+    derive,
+    frame,
+    problems,
+    robust_compact,
+    robust_domains,
+    robust_words,
+    robustness,
+    tables,
+    wording,
+)
 from harness.analysis.current import current
 from harness.analysis.sheet import Column, Table, Value
 
@@ -68,7 +78,27 @@ def show(study: str | Path, console: Console) -> None:
         console.print()
     for note in board.notes:
         console.print(Text(write(note.replace("Bold:", "*:")), style="dim"), soft_wrap=True)
+    if robustness.varied(found) or robust_domains.asked(comparison):
+        _robustness(study, found, comparison, console)
     _problems(found, console)
+
+
+def _robustness(study: str | Path, found: frame.Study, comparison: derive.Comparison, console: Console) -> None:
+    """Worst case, drop, spread of prompts and attacks in a few columns, and the sentences of the report."""
+    measured = robustness.measure(found, frame.documents(study, texts=False), comparison)
+    if measured is None:
+        return
+    write = str if console.encoding.lower().startswith("utf") else _ascii
+    block = robust_compact.compact(measured, comparison)
+    console.print()
+    console.print(Text(block.title, style="bold"))
+    for part in _fitted(block, width=console.width, write=write) if block.rows else ():
+        console.print(_drawn(part), crop=False)
+        console.print()
+    for note in block.notes if block.rows else ():
+        console.print(Text(write(note), style="dim"), soft_wrap=True)
+    for line in robust_words.sentences(measured, comparison):
+        console.print(Text(write(line)), soft_wrap=True)
 
 
 def _headline(found: frame.Study, comparison: derive.Comparison) -> str:
@@ -161,8 +191,8 @@ def _drawn(grid: Grid) -> Drawn:
 
 
 def _problems(found: frame.Study, console: Console) -> None:
-    """Failures, warnings and skipped files, one line each."""
-    for table, colour in ((problems.failures(found), "red"), (problems.warnings(found), "yellow"),
+    """Failures, warnings and skipped files, one line each; warnings of varied tasks are in the report."""
+    for table, colour in ((problems.failures(found), "red"), (problems.warnings(found, varied=False), "yellow"),
                           (problems.skipped(found), "yellow")):  # fmt: skip
         if not table.rows:
             continue

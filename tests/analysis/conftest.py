@@ -46,3 +46,16 @@ def small(synthetic: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Pa
     """Three models on few documents: what the golden files are made from."""
     folder = tmp_path_factory.mktemp("results") / "golden"
     return synthetic.build(folder, documents=60, models=("mini-gpt2-s", "mini-gptj", "mini-gpt2-l"))
+
+
+@pytest.fixture(scope="session")
+def varied() -> ModuleType:
+    """The module that writes records of varied cells."""
+    return _load("varied")
+
+
+@pytest.fixture(scope="session")
+def varied_study(varied: ModuleType, synthetic: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two models on a task: text perturbations, prompt variants, attacks and transfer."""
+    folder = tmp_path_factory.mktemp("results") / "varied"
+    return varied.build(synthetic, folder, models=varied.MODELS[:2], tasks=("topic",), documents=90)
