@@ -12,6 +12,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
 from harness.scoring.lm import HarnessLM
+from harness.scoring.options import Scoring
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +44,12 @@ class Ours:
     def score(self, items: Sequence[Item]) -> list[Answer]:
         """Log-likelihood and greedy flag of each request."""
         return self.lm._loglikelihood_tokens(list(items))  # noqa: SLF001 - what lm-eval itself calls
+
+    def varied(self, items: Sequence[Item], *, task: str) -> list[Answer]:
+        """Log-likelihood and greedy flag of each request, scored as one of several variations of a task."""
+        self.lm.configure(Scoring(), repeated=task)
+        pairs = [pair for pair, *_ in items]
+        return [(answer.logprob, answer.greedy) for answer in self.lm.score(pairs, _silent)]
 
     def rolling(self, texts: Sequence[str]) -> list[float]:
         """Log-likelihood of each whole text."""

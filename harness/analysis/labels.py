@@ -24,6 +24,9 @@ TASK_FIELDS = ("shots", "limit", "seed")
 LONG = 20
 """Characters beyond which a setting is named by a digest instead of its text."""
 
+CHOOSES = ("classification", "multiple_choice")
+"""Kinds of tasks that can be asked in several protocols."""
+
 _FILES = ("source", "data.file", "data.train")
 _WORDS = {"fingerprint": "data", "_target_": "class"}
 
@@ -62,6 +65,8 @@ def workload_spec(node: Mapping[str, Any], *, grid: Sequence[str] = ()) -> str:
     flat = {name: value for name, value in _flat(node).items() if name != "name" and name not in grid}
     if isinstance(node.get("metrics"), Sequence):
         flat["metrics"] = next(iter(node["metrics"]), None)
+    if node.get("kind") in CHOOSES:
+        flat.setdefault("protocol", "likelihood")  # Unsaid in a cell, so that older ones keep their identity.
     if flat.get("fingerprint"):
         flat = {name: value for name, value in flat.items() if name not in _FILES}
     return json.dumps(flat, sort_keys=True)

@@ -33,7 +33,7 @@ def tables(measured: Robustness, comparison: Comparison) -> tuple[tuple[Table, .
     """Every table of robustness that has rows: those that are shown, and those that a reader opens."""
     how = scores(comparison)
     made = [overview(measured, how), *hardest(measured, how), prompts(measured, how), attacks(measured, how),
-            *transfer(measured), domains(measured, how)]  # fmt: skip
+            transfer(measured), domains(measured, how)]  # fmt: skip
     opened = [every_drop(measured, how), *texts(measured), positions(measured), absent(measured)]
     shown = tuple(one for one in made if 0 < len(one.rows) <= LONG)
     folded = tuple(one for one in made if len(one.rows) > LONG)
@@ -162,18 +162,18 @@ def attacks(measured: Robustness, how: Scores) -> Table:
     return table("attacks", "Attacks", heads, lines, notes=[note, STARRED] if lines else [])
 
 
-def transfer(measured: Robustness) -> tuple[Table, ...]:
-    """One table per task and attack: examples found on one model (rows) given to the others (columns)."""
-    made = []
-    for (task, attack), rows in measured.transfer.groupby(["task", "attack"], sort=False):
-        targets, victims = list(dict.fromkeys(rows["entry"])), sorted(set(rows["victim"]))
-        cells = {(row["victim"], row["entry"]): row for row in rows.to_dict("records")}
-        lines = [(text(victim), *(rate(cells[victim, target], "success_rate", ends="") if (victim, target) in cells
-                                  else text("") for target in targets)) for victim in victims]  # fmt: skip
-        heads = [("victim", "Found on"), *((target, target, "%") for target in targets)]
-        note = "Share of a model's right answers that the examples found on another model turn wrong."
-        made.append(table(f"transfer-{task}-{attack}", f"Transfer of {attack}: {task}", heads, lines, notes=[note]))
-    return tuple(made)
+def transfer(measured: Robustness) -> Table:
+    """Examples found on one model (rows, by task and attack) given to the others (columns)."""
+    frame = measured.transfer
+    targets = list(dict.fromkeys(frame["entry"]))
+    lines = []
+    for (task, attack, victim), rows in frame.groupby(["task", "attack", "victim"], sort=False):
+        cells = {row["entry"]: row for row in rows.to_dict("records")}
+        rates = [rate(cells[t], "success_rate", ends="") if t in cells else text("") for t in targets]
+        lines.append((text(task), text(attack), text(victim), *rates))
+    heads = [("task", "Task"), ("attack", "Attack"), ("victim", "Found on"), *((t, t, "%") for t in targets)]
+    note = "Share of a model's right answers that the examples found on another model turn wrong."
+    return table("transfer", "Transfer of adversarial examples", heads, lines, notes=[note])
 
 
 def domains(measured: Robustness, how: Scores) -> Table:
