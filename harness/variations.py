@@ -45,9 +45,21 @@ def of(config: Mapping[str, Any]) -> tuple[Any, ...]:
     if severities and not any(one.group in GRADED for one in found):
         raise ConfigError(
             f"severity={_shown(config['severity'])} is of no use without a perturbation that has one; "
-            "`harness list perturbations` shows what there is"
+            "`harness list perturbations` shows what there is; an attack has its own: attack.NAME.severity"
         )
-    return tuple(found)
+    return (*found, *_controls(found))
+
+
+def _controls(found: Sequence[Any]) -> list[Any]:
+    """The random search beside every attack of `found` that has none there: without it a rate says little."""
+    nodes = [node(one) for one in found]
+    wanted = (one.control() for one in found if one.group == "attack")
+    controls: list[Any] = []
+    for control in wanted:
+        if control is not None and (made := node(control)) not in nodes:
+            controls.append(control)
+            nodes.append(made)
+    return controls
 
 
 def transfer(config: Mapping[str, Any]) -> Any:

@@ -76,7 +76,7 @@ def test_a_study_finds_the_weakness(planted, folder, harness, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     study = tmp_path / "results" / "found"
-    (file,) = study.glob("adversarial/**/*.jsonl")
+    (file,) = study.glob("adversarial/**/*char_greedy*.jsonl")
     won = [json.loads(line) for line in file.read_text().splitlines()]
     fell = [one for one in won if planted.KEYWORD in one["before"]["prompt"]]
     by_keyword = [one for one in fell if planted.KEYWORD not in one["after"]["prompt"]]

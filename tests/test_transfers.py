@@ -43,10 +43,10 @@ def test_a_run_measures_them_last(harness, tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     records = [Record.from_json(p.read_text()) for p in (tmp_path / "results/t/records").glob("**/*.json")]
-    moved = {r.cell.model: r for r in records if r.cell.perturbation == "transfer"}
+    moved = {r.cell.model: r for r in records if "transfer@0.3 of char_greedy" in r.cell.variation}
     assert set(moved) == {"mini-gpt2-s", "mini-neox"}
     assert all(r.status is Status.OK for r in moved.values())
-    (file,) = (tmp_path / "results/t/adversarial").glob("**/mini-gpt2-s*.jsonl")
+    (file,) = (tmp_path / "results/t/adversarial").glob("**/mini-gpt2-s*char_greedy*.jsonl")
     found = [json.loads(line) for line in file.read_text().splitlines()]
     (rate,) = [m for m in moved["mini-neox"].measurements if m.metric == "attack_success_rate"]
     assert 0 < rate.n <= len(found)

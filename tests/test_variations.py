@@ -47,6 +47,16 @@ def test_what_is_swept_over_becomes_one_job() -> None:
     assert [len(plan.cells) for plan in swept] == [5]
 
 
+def test_every_attack_has_its_control() -> None:
+    """A search that was not asked for with random edits beside it gets them, with the same limits; once."""
+    alone = cells("attack=char_greedy", "attack.char_greedy.limit=7", "attack.char_greedy.severity=0.1")
+    assert [c.variation for c in alone[1:]] == ["char_greedy@0.1", "char_random@0.1"]
+    assert alone[2].spec["perturbation"]["limit"] == 7
+    both = cells("attack=[char_greedy,char_random]")
+    assert [c.perturbation for c in both[1:]] == ["char_greedy", "char_random"]
+    assert [c.perturbation for c in cells("attack=hotflip")[1:]] == ["hotflip", "token_random"]
+
+
 def test_probes_are_not_varied() -> None:
     """A probe is measured once, whatever happens to the tasks."""
     found = cells("perturbation=leet", "probe=decode-small")

@@ -27,7 +27,7 @@ def compact(measured: Robustness, comparison: Comparison) -> Table:
     """For the terminal: one row per entry and task with the headline of each kind."""
     how, columns = scores(comparison), []
     frames = {"worst": measured.worst, "drop": _strongest(measured.curves), "spread": _widest(measured.prompts),
-              "success_rate": _widest(measured.attacks, by="success_rate")}  # fmt: skip
+              "success_rate": _widest(_kept(measured.attacks), by="success_rate")}  # fmt: skip
     keys = list(dict.fromkeys(key for frame in frames.values()
                               for key in frame[["entry", "task"]].itertuples(index=False, name=None)))  # fmt: skip
     for name, frame in frames.items():
@@ -43,7 +43,7 @@ def compact(measured: Robustness, comparison: Comparison) -> Table:
 
 _COMPACT = (
     "Worst: worst case over strict perturbations; drop: mean over them at the highest severity; spread: widest over "
-    "prompt variants; attack: best success rate. ± is half of a 95 % interval; more in the report."
+    "prompt variants; attack: best success rate of a greedy search. ± is half of a 95 % interval; more in the report."
 )
 _COMPACT_HEADS = {"worst": "Worst", "drop": "Drop", "spread": "Spread", "success_rate": "Attack"}
 
@@ -65,6 +65,11 @@ def _strongest(curves: pd.DataFrame) -> pd.DataFrame:
     """Of each pooled curve its last point."""
     pooled = curves[(curves["variation"] == ALL_STRICT) & curves["pooled"]]
     return pooled.sort_values("severity", kind="stable").drop_duplicates(["entry", "task"], keep="last")
+
+
+def _kept(attacks: pd.DataFrame) -> pd.DataFrame:
+    """Searches that keep the meaning: no random edits, no exchange for any word at all."""
+    return attacks[(attacks["search"] == "greedy") & (attacks["candidates"] != "tokens")]
 
 
 def _widest(frame: pd.DataFrame, *, by: str = "spread") -> pd.DataFrame:

@@ -37,7 +37,8 @@ class Documents:
         keys: a number for each document, the same in all cells.
         table: the columns that are text or lists, in the same order.
         numbers: metrics and `truncated`.
-        answers: a number for each predicted text; -1 for none.
+        answers: a number for each prediction; -1 for none. Where there are options it is the option's place, since a
+            variation may word the options anew.
     """
 
     slices: Mapping[str, slice]
@@ -98,14 +99,26 @@ def documents(table: pa.Table) -> Documents:
     numbers = {name.removeprefix("metric:"): _floats(table[name]) for name in names}
     if "truncated" in kept:
         numbers["truncated"] = _floats(table["truncated"].cast(pa.float64()))
-    texts = table["pred"].to_numpy(zero_copy_only=False) if "pred" in kept else np.full(len(order), "")
-    answers, words = pd.factorize(texts)
-    empty = np.flatnonzero(words == "")
     return Documents(
         slices={str(cell): slice(int(bounds[i]), int(bounds[i + 1])) for i, cell in enumerate(cells)},
         keys=keys[order], table=table, numbers=numbers,
-        answers=np.where(np.isin(answers, empty), -1, answers).astype(np.int64),
+        answers=_answers(table),
     )  # fmt: skip
+
+
+def _answers(table: pa.Table) -> Ints:
+    """A number for each prediction: the place of the option, a number of its own for another text, -1 for none."""
+    if "pred" not in table.column_names:
+        return np.full(table.num_rows, -1, dtype=np.int64)
+    texts = table["pred"].to_numpy(zero_copy_only=False)
+    codes, words = pd.factorize(texts)
+    answers = np.where(np.isin(codes, np.flatnonzero(words == "")), -1, codes + table.num_rows).astype(np.int64)
+    offered = table["options"].to_pylist() if "options" in table.column_names else ()
+    for row, options in enumerate(offered):
+        stripped = [option.strip() for option in options or ()]
+        if len(stripped) > 1 and texts[row] in stripped:
+            answers[row] = stripped.index(texts[row])
+    return answers
 
 
 def _floats(column: pa.ChunkedArray) -> Floats:

@@ -42,9 +42,11 @@ class Scores:
 
     Attributes:
         fractions: tasks whose scores are shown as per cent.
+        higher: tasks where a higher score is better.
     """
 
     fractions: frozenset[str]
+    higher: frozenset[str]
 
     def write(self, task: str, value: float) -> str:
         """A score, or a difference of scores, as text."""
@@ -68,7 +70,9 @@ class Scores:
 
 def scores(comparison: Comparison) -> Scores:
     """How the scores of a comparison are written."""
-    return Scores(fractions=frozenset(comparison.tasks.loc[comparison.tasks["percent"], "task"]))
+    tasks = comparison.tasks
+    named = (frozenset(tasks.loc[tasks[column].astype(bool), "task"]) for column in ("percent", "higher"))
+    return Scores(**dict(zip(("fractions", "higher"), named, strict=True)))
 
 
 def rate(row: Mapping[str, Any], name: str, *, ends: str | None = None, mark: bool = False) -> Value:

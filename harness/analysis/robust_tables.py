@@ -70,7 +70,8 @@ _OVERVIEW = (
     "Fractions in per cent, drops in points (bits per byte as they are, a rise counts as a drop); ± is half of a 95 % "
     "interval over documents. Worst case: of each document the worst answer to the clean text and to every strict cell "
     "(HELM); it falls with the number of cells, so compare equal numbers only. Area: under the severity curve of "
-    "all strict perturbations from clean input on, as a share of the clean score; 100 is no loss."
+    "all strict perturbations from clean input on, as a share of the clean score; 100 is no loss. "
+    "Where lower scores are better, worst / clean and area grow above 100 instead."
 )
 
 

@@ -30,7 +30,7 @@ MOST = 6
 def sentences(measured: Robustness, comparison: Comparison) -> tuple[str, ...]:
     """What a reader may take home of robustness."""
     how = scores(comparison)
-    lines = [*_hurt(measured.drops, how), *_kept(measured.worst), *_prompts(measured.prompts, how),
+    lines = [*_hurt(measured.drops, how), *_kept(measured.worst, how), *_prompts(measured.prompts, how),
              *_attacks(measured.attacks), *_domains(measured.domains, how), *_withheld(measured)]  # fmt: skip
     return tuple(line for line in lines if line)
 
@@ -61,16 +61,18 @@ def _most(row: Mapping[str, Any], sure: pd.DataFrame, how: Scores) -> str:
             f"{how.write(str(row['task']), row['drop'])}{unit} ({ends}{beside})")  # fmt: skip
 
 
-def _kept(worst: pd.DataFrame) -> list[str]:
-    """What the worst case over the strict perturbations leaves of the clean score."""
+def _kept(worst: pd.DataFrame, how: Scores) -> list[str]:
+    """What the worst case over the strict perturbations makes of the clean score; the best model first."""
     lines = []
     for task, rows in worst[worst["ratio"].notna()].groupby("task", sort=False):
-        ranked = rows.sort_values("ratio", ascending=False, kind="stable").to_dict("records")
+        grows = str(task) not in how.higher
+        ranked = rows.sort_values("ratio", ascending=grows, kind="stable").to_dict("records")
         told = [f"{short(str(row['entry']), 30)} {percent(row['ratio'])} % ({percent(row['ratio_lo'])} to "
                 f"{percent(row['ratio_hi'])})" for row in ranked[:MOST]]  # fmt: skip
         cells = sorted({int(row["cells"]) for row in ranked})
         over = " or ".join(map(str, cells))
-        lines.append(f"Worst case over {over} strict cells on {task}, of the clean score: {', '.join(told)}"
+        what = "grows to, of the clean value" if grows else "of the clean score"
+        lines.append(f"Worst case over {over} strict cells on {task}, {what}: {', '.join(told)}"
                      f"{' and others' if len(ranked) > MOST else ''}.")  # fmt: skip
     return lines
 
@@ -80,7 +82,8 @@ def _prompts(prompts: pd.DataFrame, how: Scores) -> list[str]:
     lines = []
     for (task, name), rows in prompts.groupby(["task", "variation"], sort=False):
         sure = rows[rows["separable"]].sort_values("spread", ascending=False, kind="stable")
-        told = [f"{short(str(row['entry']), 30)} by {how.write(str(task), row['spread'])} "
+        unit = " points" if str(task) in how.fractions else ""
+        told = [f"{short(str(row['entry']), 30)} by {how.write(str(task), row['spread'])}{unit} "
                 f"({how.write(str(task), row['spread_noise'])} by noise alone)"
                 for row in sure.head(MOST).to_dict("records")]  # fmt: skip
         if told:
@@ -114,7 +117,8 @@ def _attacks(attacks: pd.DataFrame) -> list[str]:
 def _domains(domains: pd.DataFrame, how: Scores) -> list[str]:
     lines = []
     for (inside, outside), rows in domains.groupby(["in_task", "out_task"], sort=False):
-        told = [f"{short(str(row['entry']), 30)} {how.write(str(inside), row['gap'])} ("
+        unit = " points" if str(inside) in how.fractions else ""
+        told = [f"{short(str(row['entry']), 30)} {how.write(str(inside), row['gap'])}{unit} ("
                 f"{how.write(str(inside), row['gap_lo'])} to {how.write(str(inside), row['gap_hi'])})"
                 for row in rows[rows["separable"]].head(MOST).to_dict("records")]  # fmt: skip
         lines.append(f"From {inside} to {outside} the score falls by: {', '.join(told)}." if told else

@@ -15,8 +15,9 @@
     likeness    similarity of sentences, by the extra [semantic]
     results     finds -> samples and measurements
 
-Every attack has its control: `char_random` and `synonym_random` make random edits under the same limits of words and
-queries. What an attack finds above its control is the model's weakness; the rest is noise.
+Every attack has its control (`Attack.control`): `char_random`, `synonym_random` and `token_random` make random edits
+under the same limits of words and queries. What an attack finds above its control is the model's weakness; the rest is
+noise.
 
 Layer: above `tasks` and `scoring`.
 """

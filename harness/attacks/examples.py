@@ -1,12 +1,13 @@
 """Successes of an attack as lines of JSON, to be read by people and tried on other models.
 
-    results/STUDY/adversarial/MODEL.TASK.ATTACK.CELL.jsonl
+    results/STUDY/adversarial/DEVICE/MODEL.TASK.ATTACK.CELL.jsonl
 
 Layer: attacks, light.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, final
@@ -104,6 +105,15 @@ def read(file: Path) -> list[Example]:
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{file.name}:{number}: not an adversarial example ({error})") from None
     return found
+
+
+def digest(file: Path) -> str:
+    """The first 12 hex digits of a file's SHA-256: which examples they were.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
 
 
 def _example(record: Record, sample: Sample) -> dict[str, Any]:

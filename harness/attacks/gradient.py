@@ -1,5 +1,7 @@
 """HotFlip's white box: which word of the vocabulary, in which place, the slope says would hurt most.
 
+Its control takes random words of the same vocabulary in the same places.
+
 Layer: attacks; torch.
 """
 
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from random import Random
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
@@ -19,7 +22,7 @@ from harness.scoring.requests import Encoder, Request, cut
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from harness.attacks.victim import Query, Slope
+    from harness.attacks.victim import Query, Slope, Words
     from harness.attacks.view import TaskView
 
 _SPARE = 4
@@ -80,7 +83,14 @@ class Gradient(WhiteBox):
             weight * log_likelihood_slope(self._model, row)
             for row, weight in zip(scene.rows, scene.weights, strict=True)
         ]
-        return self._encodable(scene, places, self._ranked(scene, slopes, places))
+        return self._encodable(scene, places, self._ranked(scene, slopes, places))[: slope.most]
+
+    def words(self, document: int, asked: Words) -> list[Flip]:
+        """(place, word) of random flips, `slope.most` for each place; every one encodes to exactly one new token."""
+        scene = self._scene(document, asked.slope)
+        places = self._places(scene)
+        drawn = self._drawn(scene, places, Random(asked.seed))  # noqa: S311 - a search, not cryptography
+        return self._encodable(scene, places, drawn)
 
     def _scene(self, document: int, slope: Slope) -> _Scene:
         scores, weights = slope.verdict.scores, self._view.items[document].weights
@@ -142,17 +152,29 @@ class Gradient(WhiteBox):
                     gains.append((change, place, pool[index]))
         return [(place, token) for _, place, token in sorted(gains)][: _SPARE * scene.slope.most]
 
+    def _drawn(self, scene: _Scene, places: Mapping[int, Sequence[int]], rng: Random) -> list[tuple[int, int]]:
+        """(place, token) at random, from the same pools."""
+        vocabulary, barred, most = self._vocabulary, scene.slope.forbidden, scene.slope.most
+        drawn: list[tuple[int, int]] = []
+        for place, where in places.items():
+            old = int(scene.rows[0].row[where[0]])
+            pool = vocabulary.pools.get(vocabulary.shapes[old], [])
+            found = rng.sample(pool, min(len(pool), 1 + most + len(barred)))
+            fit = [token for token in found if token != old and vocabulary.words[token].lower() not in barred]
+            drawn += [(place, token) for token in fit[:most]]
+        return drawn
+
     def _encodable(
         self, scene: _Scene, places: Mapping[int, Sequence[int]], ranked: Sequence[tuple[int, int]]
     ) -> list[Flip]:
-        """The first flips whose text encodes to the row it was ranked for: the one token changed and no other."""
+        """The flips whose text encodes to the row it was meant for: the one token changed and no other."""
         flips = [(place, self._vocabulary.words[token]) for place, token in ranked]
         kept: list[Flip] = []
         for (place, token), flip, made in zip(ranked, flips, scene.variants(flips), strict=True):
             wanted = [_flipped(row, at, token) for row, at in zip(scene.rows, places[place], strict=True)]
             if all(np.array_equal(one.row, row) for one, row in zip(made, wanted, strict=True)):
                 kept.append(flip)
-        return kept[: scene.slope.most]
+        return kept
 
 
 def log_likelihood_slope(model: Any, request: Request) -> torch.Tensor:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, final
 
 from harness.attacks.search import Answer, Found, Pairs, Texts, search
-from harness.attacks.victim import Query, Slope
+from harness.attacks.victim import Query, Slope, Words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,7 +52,7 @@ class Powers:
 
     Attributes:
         victim: the classifier.
-        white: its gradient, where it is open.
+        white: its gradient and vocabulary, where it is open.
         likeness: measure of similarity, where one is wanted.
     """
 
@@ -89,7 +89,7 @@ def attack_all(targets: Sequence[Target], attack: Attack, powers: Powers, progre
     return [found[i] for i in range(len(targets))]
 
 
-def _next(one: Search, reply: Any) -> Texts | Pairs | Slope | Found:
+def _next(one: Search, reply: Any) -> Texts | Pairs | Slope | Words | Found:
     try:
         return one.send(reply)
     except StopIteration as end:
@@ -127,13 +127,15 @@ def _pairs(asked: Asked, targets: Sequence[Target], powers: Powers) -> dict[int,
 def _slopes(
     asked: Asked, targets: Sequence[Target], accounts: Sequence[_Account], powers: Powers
 ) -> dict[int, list[tuple[int, str]]]:
-    """Flips, one document after another; each gradient is paid for like an evaluation."""
-    steps = {i: step for i, step in asked.items() if isinstance(step, Slope)}
+    """Flips, one document after another; each gradient is paid for like an evaluation, random words are free."""
+    steps = {i: step for i, step in asked.items() if isinstance(step, Slope | Words)}
     replies: dict[int, list[tuple[int, str]]] = {}
     for i, step in steps.items():
         assert powers.white is not None
-        paid = accounts[i].pay()
-        replies[i] = powers.white.flips(targets[i].number, step) if paid else []
+        if isinstance(step, Words):
+            replies[i] = powers.white.words(targets[i].number, step)
+        else:
+            replies[i] = powers.white.flips(targets[i].number, step) if accounts[i].pay() else []
     return replies
 
 

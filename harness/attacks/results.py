@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
     from harness.attacks.search import Found
     from harness.attacks.target import Target
+    from harness.attacks.victim import Verdict
 
 
 def told(sample: Sample, target: Target, found: Found, names: Sequence[str]) -> Sample:
     """The sample of a document after the attack, with what the attack took and changed.
 
     `acc` is by the rule of the task's primary metric, as the attack is. Only attacked documents have `success`, only
-    successes `success_queries`. Where nothing won, the sample is that of the text that came closest.
+    successes `success_queries`. Where nothing won, the sample is that of the text that came closest. It is `truncated`
+    where the prompt was cut before the attack or after it.
 
     Args:
         sample: of the text in the end.
@@ -46,8 +48,16 @@ def told(sample: Sample, target: Target, found: Found, names: Sequence[str]) -> 
     if found.similarity is not None:
         noted["similarity"] = found.similarity
     return dataclasses.replace(
-        sample, metrics={**sample.metrics, **noted}, edits=_edits(target, found, names) if found.chosen else ""
+        sample,
+        metrics={**sample.metrics, **noted},
+        edits=_edits(target, found, names) if found.chosen else "",
+        truncated=sample.truncated or cut(found.clean),
     )
+
+
+def cut(verdict: Verdict) -> bool:
+    """Whether a prompt behind a verdict of a task lost tokens on the left."""
+    return any(answer.truncated for answer in verdict.answers)
 
 
 def measurements(samples: Sequence[Sample]) -> list[Measurement]:
@@ -80,7 +90,17 @@ def cautions(samples: Sequence[Sample], targets: Sequence[Target], *, available:
     idle = sum(not targets[i].most for i in attacked)
     if idle:
         said.append(f"{idle} of the {len(attacked)} attacked documents have no word that this attack may change.")
-    return said
+    return [*said, *truncated(samples)]
+
+
+def truncated(samples: Sequence[Sample]) -> list[str]:
+    """The sentence of a clean cell about prompts that were cut, where some were."""
+    count = sum(sample.truncated for sample in samples)
+    if not count:
+        return []
+    return [
+        f"{count} of {len(samples)} prompts were cut on the left, or answers shortened, to fit the model's context."
+    ]
 
 
 def _mean(metric: str, values: Sequence[float], *, higher: bool | None = None) -> Measurement | None:

@@ -1,7 +1,7 @@
 """The searches: each is a generator for one document that asks for what it needs and returns what it found.
 
-A search yields `Texts`, `Pairs` or a `Slope`, and is sent the reply. Whoever drives it (`lockstep`) may drive many side
-by side; what a search finds does not depend on that.
+A search yields `Texts`, `Pairs`, a `Slope` or `Words`, and is sent the reply. Whoever drives it (`lockstep`) may drive
+many side by side; what a search finds does not depend on that.
 
 Layer: attacks, pure.
 """
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from harness.attacks.candidates import Candidate
 from harness.attacks.target import Chosen
-from harness.attacks.victim import Query, Slope, Verdict
+from harness.attacks.victim import Query, Slope, Verdict, Words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +52,7 @@ class Pairs:
     queries: tuple[Query, ...]
 
 
-Search = Generator[Texts | Pairs | Slope, Any, "Found"]
+Search = Generator[Texts | Pairs | Slope | Words, Any, "Found"]
 Tried = tuple[Chosen, Answer]
 
 
@@ -128,14 +128,14 @@ def _greedy(target: Target, attack: Attack, start: Tried) -> Generator[Texts | P
 def _by_importance(target: Target, clean: Answer) -> Generator[Texts, Any, list[int]]:
     """Words that may change, first those whose deletion lowers the margin most.
 
-    Deletion, not an unknown token in the word's place: GPT's vocabularies have none. A text with more words than half
-    of the budget is ranked over a random draw of them, so that something is left for the attack.
+    Deletion, not an unknown token in the word's place: GPT's vocabularies have none. Where the budget does not do for
+    all words, a random draw of them is ranked, so that something is left for the attack.
 
     Source: Jin et al. 2020, equation 2.
     """
     numbers = range(len(target.sites))
-    if len(numbers) > target.budget // 2:
-        numbers = sorted(target.rng().sample(numbers, target.budget // 2))
+    if len(numbers) > target.rankable:
+        numbers = sorted(target.rng().sample(numbers, target.rankable))
     answers: list[Answer | None] = yield Texts(tuple(target.without(number) for number in numbers))
     margin = clean.verdict.margin(target.gold)
     drops = {
@@ -146,11 +146,15 @@ def _by_importance(target: Target, clean: Answer) -> Generator[Texts, Any, list[
     return sorted(drops, key=lambda number: -drops[number])
 
 
-def _random(target: Target, attack: Attack, start: Tried) -> Generator[Texts | Pairs, Any, list[Tried]]:
-    """As many random words as may change, each with a random candidate, until one text wins or the budget is spent."""
+def _random(target: Target, attack: Attack, start: Tried) -> Generator[Texts | Pairs | Words, Any, list[Tried]]:
+    """Random edits of as many random words as the limits allow, until one text wins or the budget is spent."""
     rng, best = target.rng(), start
+    options = yield from _options(target, attack, start)
     for _ in range(1 + _DRAWS * target.budget // attack.tries):
-        found = yield from _tried(target, attack, [_draw(target, rng) for _ in range(attack.tries)])
+        draws = [_draw(options, target.most, attack.distance, rng) for _ in range(attack.tries)]
+        if attack.similarity is not None:
+            draws = yield from _shortened(target, draws, attack.similarity)
+        found = yield from _answered(target, draws)
         if _wins(target, found):
             return found
         best = _closest(target, [best, *found])
@@ -159,9 +163,45 @@ def _random(target: Target, attack: Attack, start: Tried) -> Generator[Texts | P
     return [best]
 
 
-def _draw(target: Target, rng: Random) -> Chosen:
-    numbers = rng.sample(range(len(target.sites)), target.most)
-    return {number: rng.choice(target.sites[number].candidates) for number in sorted(numbers)}
+def _options(target: Target, attack: Attack, start: Tried) -> Generator[Words, Any, list[Sequence[Candidate]]]:
+    """What each word may become."""
+    if attack.candidates != "tokens":
+        return [site.candidates for site in target.sites]
+    options: list[list[Candidate]] = [[] for _ in target.sites]
+    flips: list[tuple[int, str]] = yield Words(slope=_slope(target, attack, start), seed=target.seed)
+    for number, word in flips:
+        options[number].append(Candidate(word))
+    return [*options]
+
+
+def _draw(options: Sequence[Sequence[Candidate]], most: int, distance: int, rng: Random) -> Chosen:
+    """Random words in random order, each with a random candidate, until `most` or the distance is reached."""
+    chosen: dict[int, Candidate] = {}
+    for number in rng.sample(range(len(options)), len(options)):
+        fit = [candidate for candidate in options[number] if candidate.distance <= distance]
+        if fit:
+            chosen[number] = rng.choice(fit)
+            distance -= chosen[number].distance
+        if len(chosen) == most:
+            break
+    return chosen
+
+
+def _shortened(target: Target, draws: Sequence[Chosen], least: float) -> Generator[Pairs, Any, list[Chosen]]:
+    """Of each draw its first words, as many as leave the text similar enough, found by halving; none is left out."""
+    good, bad = [0 for _ in draws], [len(draw) + 1 for draw in draws]
+    while unsettled := [i for i in range(len(draws)) if bad[i] - good[i] > 1]:
+        # The whole draw first: most often it will do.
+        whole = {i: bad[i] > len(draws[i]) for i in unsettled}
+        sizes = {i: len(draws[i]) if whole[i] else (good[i] + bad[i]) // 2 for i in unsettled}
+        alike: list[float] = yield Pairs(tuple(target.text(_first(draws[i], size)) for i, size in sizes.items()))
+        for (i, size), one in zip(sizes.items(), alike, strict=True):
+            (good if one >= least else bad)[i] = size
+    return [_first(draw, size) for draw, size in zip(draws, good, strict=True) if size]
+
+
+def _first(chosen: Chosen, size: int) -> Chosen:
+    return dict(list(chosen.items())[:size])
 
 
 def _hotflip(target: Target, attack: Attack, start: Tried) -> Generator[Texts | Pairs | Slope, Any, list[Tried]]:
@@ -171,18 +211,8 @@ def _hotflip(target: Target, attack: Attack, start: Tried) -> Generator[Texts | 
     """
     best = start
     while len(best[0]) < target.most:
-        chosen, answer = best
-        slope = Slope(
-            query=target.text(chosen),
-            places={number: target.word(number) for number in range(len(target.sites)) if number not in chosen},
-            render=lambda number, word, chosen=chosen: target.text({**chosen, number: Candidate(word)}),
-            verdict=answer.verdict,
-            gold=target.gold,
-            forbidden=target.forbidden,
-            most=attack.tries,
-        )
-        flips: list[tuple[int, str]] = yield slope
-        options = [{**chosen, number: Candidate(word)} for number, word in flips]
+        flips: list[tuple[int, str]] = yield _slope(target, attack, best)
+        options = [{**best[0], number: Candidate(word)} for number, word in flips]
         found = yield from _tried(target, attack, options)
         if _wins(target, found):
             return found
@@ -193,16 +223,35 @@ def _hotflip(target: Target, attack: Attack, start: Tried) -> Generator[Texts | 
     return [best]
 
 
+def _slope(target: Target, attack: Attack, at: Tried) -> Slope:
+    """The question which words that are not yet chosen might be flipped, and how."""
+    chosen, answer = at
+    return Slope(
+        query=target.text(chosen),
+        places={number: target.word(number) for number in range(len(target.sites)) if number not in chosen},
+        render=lambda number, word: target.text({**chosen, number: Candidate(word)}),
+        verdict=answer.verdict,
+        gold=target.gold,
+        forbidden=target.forbidden,
+        most=attack.tries,
+    )
+
+
 def _tried(target: Target, attack: Attack, options: Sequence[Chosen]) -> Generator[Texts | Pairs, Any, list[Tried]]:
     """The options that keep the constraints, with their answers, as far as the budget goes."""
     fit = [chosen for chosen in options if target.distance(chosen) <= attack.distance]
-    texts = tuple(target.text(chosen) for chosen in fit)
-    if attack.similarity is not None and texts:
-        alike: list[float] = yield Pairs(texts)
+    if attack.similarity is not None and fit:
+        alike: list[float] = yield Pairs(tuple(target.text(chosen) for chosen in fit))
         kept = [i for i, one in enumerate(alike) if one >= attack.similarity]
-        fit, texts = [fit[i] for i in kept], tuple(texts[i] for i in kept)
+        fit = [fit[i] for i in kept]
+    return (yield from _answered(target, fit))
+
+
+def _answered(target: Target, options: Sequence[Chosen]) -> Generator[Texts, Any, list[Tried]]:
+    """The options with their answers, as far as the budget goes."""
+    texts = tuple(target.text(chosen) for chosen in options)
     answers: list[Answer | None] = (yield Texts(texts)) if texts else []
-    return [(chosen, answer) for chosen, answer in zip(fit, answers, strict=True) if answer is not None]
+    return [(chosen, answer) for chosen, answer in zip(options, answers, strict=True) if answer is not None]
 
 
 def _wins(target: Target, found: Sequence[Tried]) -> list[Tried]:

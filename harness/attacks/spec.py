@@ -6,15 +6,20 @@ Layer: attacks, light: constructing them imports neither torch nor lm-eval.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, final
 
 from harness.config import one_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 SEARCHES = ("greedy", "random", "hotflip")
 CANDIDATES = ("characters", "synonyms", "tokens")
+CONTROLS: Mapping[str, str] = MappingProxyType(
+    {"characters": "char_random", "synonyms": "synonym_random", "tokens": "token_random"}
+)
+"""Candidates -> name of the random attack that takes them."""
 
 
 @final
@@ -23,16 +28,18 @@ class Attack:
     """How examples are sought on which a model fails although it was right before.
 
     The greedy search ranks words by what their deletion does to the answer, then takes for one after another the best
-    candidate, until the answer flips or a limit is reached. The random search edits as many words as are allowed, at
-    random, again and again. HotFlip takes its candidates from the gradient at the input embeddings.
+    candidate, until the answer flips or a limit is reached. The random search, the control of the others, edits as many
+    words as are allowed, at random, again and again. HotFlip takes its candidates from the gradient at the input
+    embeddings.
 
     Attributes:
         name: label, part of every seed.
         about: one line for people.
         group: always `attack`.
-        search: `greedy`, `random` or `hotflip` (which needs candidates=tokens).
+        search: `greedy`, `random` or `hotflip`.
         candidates: `characters` (one typing error within a word), `synonyms` (WordNet, as the perturbation `synonym`
-            takes them) or `tokens` (any word of the vocabulary: the meaning is not kept).
+            takes them) or `tokens` (any word of the vocabulary: the meaning is not kept), which hotflip needs and
+            greedy cannot have.
         severity: largest share of a document's words that may change, in 0..1; one word always may.
         limit: documents that are looked at, the clean right ones of which are attacked; None: all of the task.
         query_budget: most evaluations of the model for one document, the clean one included. A document that needs
@@ -79,9 +86,9 @@ class Attack:
         one_of(self.group, ("attack",), field="group")
         one_of(self.search, SEARCHES, field="search")
         one_of(self.candidates, CANDIDATES, field="candidates")
-        if (self.search == "hotflip") is not (self.candidates == "tokens"):
+        if self.search != "random" and (self.search == "hotflip") is not (self.candidates == "tokens"):
             raise ValueError(
-                f"search={self.search} with candidates={self.candidates}: hotflip takes tokens, and only hotflip does"
+                f"search={self.search} with candidates={self.candidates}: hotflip takes tokens, and greedy does not"
             )
         _fraction("severity", self.severity)
         if self.similarity is not None:
@@ -99,6 +106,13 @@ class Attack:
             for severity in severities or (self.severity,)
             for draw in range(self.replicates)
         )
+
+    def control(self) -> Attack | None:
+        """Random edits with the same candidates under the same limits; None if this is random itself."""
+        if self.search == "random":
+            return None
+        about = f"the control of {self.name}: random edits, under the same limits"
+        return replace(self, name=CONTROLS[self.candidates], about=about, search="random")
 
 
 @final

@@ -109,6 +109,11 @@ class Target:
         changed = text[:start] + text[end:]
         return (*self.texts[: site.field], changed, *self.texts[site.field + 1 :])
 
+    @property
+    def rankable(self) -> int:
+        """Words whose importance may be asked for: what a whole attack leaves of the budget, at least half of it."""
+        return max(self.budget // 2, self.budget - 1 - _tries(self.sites, self.most))
+
     def distance(self, chosen: Chosen) -> int:
         """Levenshtein edits of the chosen words together."""
         return sum(candidate.distance for candidate in chosen.values())
@@ -149,13 +154,17 @@ def target(number: int, sources: Sequence[Source], gold: frozenset[int], attack:
 def _needed(sites: Sequence[Site], most: int, attack: Attack) -> int:
     """Evaluations of a whole search: the clean text, each word's importance, the candidates of as many as may change.
 
-    A search by gradients takes one for each gradient instead. The budget is that of the greedy search under every
-    search with the same candidates, so that a random one is its fair control.
+    With candidates=tokens one for each gradient stands in place of the importance. The budget is the same under every
+    search with the same candidates, so that a random one is the fair control of the other.
     """
-    if attack.search == "hotflip":
+    if attack.candidates == "tokens":
         return 1 + most * (1 + attack.tries)
-    sizes = sorted((len(site.candidates) for site in sites), reverse=True)
-    return 1 + len(sites) + sum(sizes[:most])
+    return 1 + len(sites) + _tries(sites, most)
+
+
+def _tries(sites: Sequence[Site], most: int) -> int:
+    """The candidates of as many words as may change, of those that have most."""
+    return sum(sorted((len(site.candidates) for site in sites), reverse=True)[:most])
 
 
 def _seed(attack: Attack, document: str) -> int:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-from harness.attacks.examples import Example, read
+from harness.attacks import results
+from harness.attacks.examples import Example, digest, read
 from harness.attacks.workload import check_kind, cost, facts, said
 from harness.records import Outcome, Unsupported
 
@@ -61,10 +62,10 @@ class TransferTask:
         """Scores `subject` on the examples, before and after.
 
         Raises:
-            ValueError: a file that holds no examples, or those of another version of the data.
-            Unsupported: the attack was not measured or found nothing.
+            ValueError: the attack is not measured yet, or failed; a file that holds no examples, or those of another
+                version of the data.
+            Unsupported: the attack found nothing.
         """
-        from harness.attacks import results
         from harness.attacks.view import TaskView
         from harness.meters import places
         from harness.meters.clock import Stopwatch
@@ -89,18 +90,31 @@ class TransferTask:
         return Outcome(
             measurements=(*results.measurements(samples), *cost(watch.seconds, lm.computed_tokens - before)),
             samples=samples,
-            warnings=(*((f"{missing} examples lie outside of this model's limit.",) if missing else ()), *said(lm)),
-            facts={**facts(view, subject), "documents": len(pairs)},
+            warnings=(
+                *((f"{missing} examples lie outside of this model's limit.",) if missing else ()),
+                *results.truncated(samples),
+                *said(lm),
+            ),
+            facts={**facts(view, subject), "documents": len(pairs), "examples_sha256": digest(self._file())},
         )
 
-    def _examples(self) -> list[Example]:
-        who = f"{self.variation.attack} on {self.variation.victim}"
+    @property
+    def _who(self) -> str:
+        return f"transfer of {self.variation.attack} on {self.variation.victim}"
+
+    def _file(self) -> Path:
         path = Path(self.variation.file)
         if not self.variation.file or not path.is_file():
-            raise Unsupported(f"transfer of {who}: there are no examples, the attack was not measured in this study")
-        found = read(path)
+            # A ValueError, not Unsupported: the cell fails, and the next run asks again whether the attack is there.
+            raise ValueError(
+                f"{self._who}: the attack was not measured in this study, or failed; run it, then the transfer again"
+            )
+        return path
+
+    def _examples(self) -> list[Example]:
+        found = read(self._file())
         if not found:
-            raise Unsupported(f"transfer of {who}: the attack found no example")
+            raise Unsupported(f"{self._who}: the attack found no example")
         return found
 
 
@@ -126,4 +140,9 @@ def _told(sample: Sample, item: Item, examples: Mapping[str, Example], verdicts:
     if clean:
         noted["success"] = float(not after)
     edits = examples[item.document.item_id].as_text()
-    return dataclasses.replace(sample, metrics={**sample.metrics, **noted}, edits=edits)
+    return dataclasses.replace(
+        sample,
+        metrics={**sample.metrics, **noted},
+        edits=edits,
+        truncated=sample.truncated or results.cut(verdicts[0]),
+    )

@@ -89,12 +89,30 @@ class Slope:
     most: int
 
 
+@final
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """What a random search asks of a white box: for every place of `slope` as many words as wanted, whatever they do.
+
+    Attributes:
+        slope: places and limits, as the search by gradients has them.
+        seed: of the choice.
+    """
+
+    slope: Slope
+    seed: int
+
+
 class WhiteBox(ABC):
-    """A classifier that lets one look at its gradient."""
+    """A classifier that lets one look at its gradient and its vocabulary."""
 
     @abstractmethod
     def flips(self, document: int, slope: Slope) -> list[tuple[int, str]]:
         """(place, word) of the flips that promise to lower the margin most, best first."""
+
+    @abstractmethod
+    def words(self, document: int, asked: Words) -> list[tuple[int, str]]:
+        """(place, word) of random flips under the same limits, `slope.most` for each place that may be flipped."""
 
 
 class Likeness(ABC):

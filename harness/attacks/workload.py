@@ -142,9 +142,9 @@ def _powers(attack: Attack, view: TaskView, subject: Subject) -> Powers:
     from harness.attacks.lockstep import Powers
 
     encoder = likeness.Encoder(subject.model.device) if attack.similarity is not None else None
-    if attack.search != "hotflip":
+    if attack.candidates != "tokens":
         return Powers(victim=view, likeness=encoder)
-    if subject.facts["quantisation"] != "none":
+    if attack.search == "hotflip" and subject.facts["quantisation"] != "none":
         raise Unsupported(
             f"attack {attack.name}: needs gradients, which a model with quantisation={subject.facts['quantisation']} "
             "does not give; use quantisation=none, or transfer examples from a model without"

@@ -61,7 +61,7 @@ def _owns(source: Source, end: int) -> str:
     if not rest.strip() or rest.strip()[0] in _MARKS_AFTER:
         return ""
     following = source.next_word(end)
-    if not following or following in ("and", "or"):
+    if not following or following in ("and", "or") or following in tables.words(source.language, "unsure_followers"):
         return UNSURE
     if following in tables.words(source.language, "function_followers"):
         return ""

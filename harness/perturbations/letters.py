@@ -114,7 +114,8 @@ def ocr_noise(source: Source, severity: float, rng: Random) -> Perturbed:
     Source: Nguyen et al. 2019, "Deep statistical analysis of OCR errors"; the table is our own.
     """
     text, table = source.text, tables.choices(source.language, "ocr")
-    words = [(s, e) for s, e in source.words if e - s >= SHORTEST]
+    # A word whose every letter can be misread as a digit (`oil`) would become a number.
+    words = [(s, e) for s, e in source.words if e - s >= SHORTEST and not all(c in table for c in text[s:e])]
     if "rn" in text or "cl" in text:
         confused = _confused(source.language)
         places = [m.span() for s, e in words for m in confused.finditer(text, s, e)]

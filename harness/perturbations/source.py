@@ -37,12 +37,14 @@ class Source:
         spans: protected half-open spans, sorted, apart from each other; no edit touches them.
         targets: lower-case words that edits neither touch nor make: negators, and the task's labels.
         language: whose tables are used.
+        open: whether something goes on from the text's end, where therefore nothing may be added.
     """
 
     text: str
     spans: tuple[Span, ...]
     targets: frozenset[str]
     language: str = "en"
+    open: bool = False
 
     @classmethod
     def of(cls, text: str, *, protected: Iterable[Span] = (), labels: Iterable[str] = (), language: str = "en") -> Self:
@@ -131,7 +133,9 @@ class Source:
         return match[1].lower() if match else ""
 
     def tail(self) -> int:
-        """Where a sentence can be added: the end of the text, before trailing space and a marker such as `Answer:`."""
+        """Where a sentence can be added: the end, before white space and a marker such as `Answer:`; 0: nowhere."""
+        if self.open:
+            return 0
         text, place, index = self.text, len(self.text), len(self.spans) - 1
         while True:
             while place and text[place - 1].isspace():

@@ -99,19 +99,27 @@ class Editing(Change):
 
     def sample(self, sample: Sample, document: Document) -> Sample:
         """The sample with its edits and how many there were."""
-        made = self._made[document.loaded.name, document.item_id]
-        number = sum(len(edits) for edits in made.edits.values())
+        made, told = self._made[document.loaded.name, document.item_id], self._instruction
+        edits = {name: [list(edit) for edit in edits] for name, edits in {**made.edits, **told.edits}.items() if edits}
         noted = {
-            "changed": float(made.changed or self._instruction.changed),
-            "applicable": float(made.applicable or self._instruction.applicable),
-            "edits": float(number),
+            "changed": float(made.changed or told.changed),
+            "applicable": float(made.applicable or told.applicable),
+            "edits": float(sum(map(len, edits.values()))),
         }
-        if self._count is not None and made.before:
-            noted["query_tokens"] = float(sum(map(self._count, made.after)))
-            noted["clean_query_tokens"] = float(sum(map(self._count, made.before)))
-        edits = {name: [list(edit) for edit in edits] for name, edits in made.edits.items() if edits}
+        before, after = [*made.before, *told.before], [*made.after, *told.after]
+        if self._count is not None and before:
+            noted["query_tokens"] = float(sum(map(self._count, after)))
+            noted["clean_query_tokens"] = float(sum(map(self._count, before)))
         text = json.dumps(edits, ensure_ascii=False) if edits else ""
         return dataclasses.replace(sample, metrics={**sample.metrics, **noted}, edits=text)
+
+    def cautions(self) -> tuple[str, ...]:
+        """Whether there was anything to edit at all."""
+        if self._instruction.applicable or any(made.applicable for made in self._made.values()):
+            return ()
+        return (
+            f"{self._perturbation.name} found nothing to edit in any document: the scores are those of clean input.",
+        )
 
     def measurements(self, samples: Sequence[Sample]) -> tuple[Measurement, ...]:
         """Shares of documents that were changed or could be, and the token inflation."""
@@ -174,6 +182,7 @@ class Editing(Change):
         key = f"{loaded.name}, instruction {number}"
         found = self._perturbation.apply(prepared, document=key, replicate=self._perturbation.replicate)
         self._instruction.applicable = self._instruction.applicable or found.applicable
+        self._instruction.edits[f"instruction {number + 1}"] = found.edits
         self._instruction.before.append(text)
         self._instruction.after.append(found.text)
         return found.text

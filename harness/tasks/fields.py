@@ -7,13 +7,14 @@ templates and for Python functions alike.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-
-import jinja2
 
 from harness.perturbations import protect
 from harness.perturbations.source import Source
 from harness.records import Unsupported
+from harness.tasks import listed
+from harness.tasks.listed import FAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -33,18 +34,6 @@ _OPTION_FIELD = re.compile(
     r"(?:option|choice|ending|answer|sol(?:ution)?|distractor|op)_?[0-9a-e]?|[A-Ea-e]|label", re.IGNORECASE
 )
 """Names of fields that hold an option, which is the task's and not the question's."""
-
-FAULTS = (
-    jinja2.TemplateError,
-    ValueError,
-    KeyError,
-    IndexError,
-    TypeError,
-    AttributeError,
-    SyntaxError,
-    AssertionError,
-)
-"""What templates and functions of tasks raise on a document they were not written for."""
 
 
 def query_fields(loaded: Loaded, contents: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -74,6 +63,8 @@ def source(
 ) -> Source:
     """A field of a document, with what its task protects: options, references and the words of labels.
 
+    Nothing is added at the end of a text that the answer goes on from, as in LAMBADA, nor behind listed options.
+
     Args:
         loaded: the task.
         content: the document.
@@ -84,8 +75,10 @@ def source(
     text, options = str(content[field]), _options(loaded, content)
     values = [*options, *_references(loaded, content), *literals]
     kept = protect.strings(text, (v for v in values if _LEAST <= len(v.strip()) < len(text)))
+    shown = _listed(loaded, content, field)
     labels = [o.strip() for o in options if o.strip().isalpha() and len(o.strip()) >= _LEAST]
-    return Source.of(text, protected=kept, labels=labels, language=language)
+    made = Source.of(text, protected=[*kept, *shown], labels=labels, language=language)
+    return replace(made, open=bool(shown) or _runs_on(loaded, content))
 
 
 def kept(loaded: Loaded, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
@@ -112,6 +105,21 @@ def query(loaded: Loaded, content: Mapping[str, Any]) -> str:
     if task.multiple_input:
         return "\n".join(str(one) for one in task.doc_to_choice(document))
     return str(task.doc_to_text(document))
+
+
+def _listed(loaded: Loaded, content: Mapping[str, Any], field: str) -> list[tuple[int, int]]:
+    """Spans of the options that the field lists, behind letters that are scored."""
+    if loaded.task.OUTPUT_TYPE != "multiple_choice" or loaded.task.multiple_input:
+        return []
+    here = [place for place in listed.places(loaded.task, content) if place.path == (field,)]
+    return [(place.start, len(str(content[field])) if place.end is None else place.end) for place in here]
+
+
+def _runs_on(loaded: Loaded, content: Mapping[str, Any]) -> bool:
+    """Whether the answer goes on from the text: the query ends neither in a question nor in a word and a colon."""
+    if loaded.task.OUTPUT_TYPE == "loglikelihood_rolling":
+        return False
+    return loaded.task.multiple_input > 0 or query(loaded, content).rstrip()[-1:] not in {":", "?"}
 
 
 def _shows(loaded: Loaded, content: Mapping[str, Any], name: str) -> bool:

@@ -13,10 +13,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
-from harness.tasks.fields import FAULTS
+import jinja2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+FAULTS = (
+    jinja2.TemplateError,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    SyntaxError,
+    AssertionError,
+)
+"""What templates and functions of tasks raise on a document they were not written for."""
 
 Content = Mapping[str, Any]
 Path = tuple[str | int, ...]

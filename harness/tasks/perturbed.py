@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, final, runtime_checkable
 
+from harness.config import ConfigError
+
 if TYPE_CHECKING:
     from harness.models.subject import Subject
     from harness.perturbations.spec import Perturbation
@@ -55,6 +57,11 @@ class PerturbedTask:
         """
         if isinstance(self.variation, Variant):
             self.variation.check(self.task)
+        elif self.variation.scope == "demonstrations" and not self.task.shots:
+            raise ConfigError(
+                f"task {self.task.name}: scope=demonstrations of {self.variation.name} has nothing to edit with "
+                "shots=0: give shots=1 or more, or take scope=query"
+            )
 
     def forecast(self) -> dict[str, int] | None:
         """`{"documents", "requests"}` where the data is local, else None."""

@@ -136,7 +136,9 @@ def score(loaded: Loaded, asked: Sequence[Asked], *, subset: str, wanted: Sequen
 
 def _results(task: Any, one: Asked, name: str) -> dict[str, Any]:
     responses = [instance.filtered_resps[name] for instance in one.instances]
-    return dict(task.process_results(one.document.content, responses))
+    # Bits of a perturbed text are counted per byte of the clean one: noise must not pay by making the text longer.
+    rolling = task.OUTPUT_TYPE == "loglikelihood_rolling"
+    return dict(task.process_results(one.document.origin if rolling else one.document.content, responses))
 
 
 def _text(one: Asked, name: str) -> str:

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from harness.attacks.candidates import Candidate
 from harness.attacks.gradient import Gradient, log_likelihood, log_likelihood_slope
 from harness.attacks.spec import Attack
 from harness.attacks.view import TaskView
@@ -115,6 +116,31 @@ def test_flips_change_one_token_and_are_ranked_by_their_slope(tiny, documents, f
     assert promised[0] < 0
 
 
+def test_random_words_change_one_token_and_differ(tiny, documents):
+    """The control takes words at random in the places that flips take: others by another seed, never a barred one."""
+    from harness.attacks.target import target
+    from harness.attacks.victim import Slope, Words
+
+    lm = subject(tiny, "gpt2", begins=False).lm
+    view = TaskView(documents, lm, quiet)
+    attack = Attack(name="r", search="random", candidates="tokens", severity=1.0, tries=2)
+    one = target(0, view.sources(0, "en"), view.items[0].gold, attack, document="d")
+    verdict = view.judge([(0, one.texts)])[0]
+    slope = Slope(query=one.texts, places={number: one.word(number) for number in range(len(one.sites))},
+                  render=lambda number, word: one.text({number: Candidate(word)}), verdict=verdict, gold=one.gold,
+                  forbidden=frozenset({"home"}), most=2)  # fmt: skip
+    white, encoder = Gradient(view, lm), Encoder(lm.tokenizer)
+    drawn = [white.words(0, Words(slope=slope, seed=seed)) for seed in range(8)]
+    assert drawn[0] == white.words(0, Words(slope=slope, seed=0))
+    assert len({tuple(one) for one in drawn}) > 1
+    assert all([number for number, _ in flips].count(place) <= 2 for flips in drawn for place in slope.places)
+    clean = encoder.pairs(view.requests(0, one.texts))[0]
+    for number, word in {flip for flips in drawn for flip in flips}:
+        assert word not in (one.word(number), "home")
+        made = encoder.pairs(view.requests(0, slope.render(number, word)))[0]
+        assert sum(a != b for a, b in zip(clean[0], made[0], strict=True)) == 1
+
+
 def test_hotflip_attacks_a_real_model(tiny, documents):
     """The whole workload on a random model: queries within budget, gradients counted; quantised models are refused."""
     attack = Attack(name="h", search="hotflip", candidates="tokens", severity=0.5, tries=3)
@@ -125,3 +151,6 @@ def test_hotflip_attacks_a_real_model(tiny, documents):
             assert sample.metrics["queries"] > 2
     with pytest.raises(Unsupported, match="quantisation=int8"):
         work.run(subject(tiny, "gpt2", begins=False, quantisation="int8"), quiet)
+    control = AttackedTask(task=documents, variation=attack.control())
+    samples = control.run(subject(tiny, "gpt2", begins=False, quantisation="int8"), quiet).samples
+    assert all(1 <= s.metrics["queries"] <= s.metrics["query_budget"] for s in samples)  # It needs no gradient.

@@ -141,6 +141,57 @@ def test_long_texts_leave_queries_for_the_attack(planted):
     assert found.queries <= 40
 
 
+@pytest.mark.parametrize("candidates", ["characters", "synonyms"])
+def test_the_control_spends_its_budget_on_long_texts(planted, candidates):
+    """Where the limits bind, random edits go as far as they allow, each time, until the queries are spent."""
+    texts, _ = many(planted, 3, length=150)
+    victim = planted.BagOfWords({}, bias=1.0)
+    game = planted.Game(texts, victim, search="random", candidates=candidates, severity=0.3)
+    for number, (one, found) in enumerate(zip(game.targets, game.play(), strict=True)):
+        assert found.queries >= 0.9 * one.budget
+        shown = [query[0] for document, query in victim.asked if document == number]
+        changed = [changes(shown[0], text) for text in shown[1:]]
+        if candidates == "synonyms":
+            assert {len(edited) for edited in changed} == {one.most}
+        else:
+            assert one.most > 30
+            assert {sum(edited) for edited in changed} <= {29, 30}
+
+
+def test_the_control_edits_as_much_as_stays_similar(planted):
+    """A text that is not similar enough loses words until it is."""
+    texts, _ = many(planted, 3, length=60)
+    victim = planted.BagOfWords({}, bias=1.0)
+    limits = {"search": "random", "candidates": "synonyms", "severity": 0.5, "similarity": 0.9}
+    game = planted.Game(texts, victim, likeness=SameWords(), **limits)
+    for number, (one, found) in enumerate(zip(game.targets, game.play(), strict=True)):
+        assert one.most > 6
+        assert found.queries >= 0.9 * one.budget
+        shown = [query[0] for document, query in victim.asked if document == number]
+        assert {len(changes(shown[0], text)) for text in shown[1:]} == {6}
+
+
+@pytest.mark.parametrize("severity", [0.1, 0.3])
+def test_all_words_are_ranked_where_the_budget_does(planted, severity):
+    """A document that needs less than `query_budget` is searched as a whole, however few words may change."""
+    texts, _ = many(planted, 5, length=30)
+    victim = planted.BagOfWords({}, bias=1.0)
+    game = planted.Game(texts, victim, severity=severity)
+    game.play()
+    for number, one in enumerate(game.targets):
+        assert one.budget < game.attack.query_budget
+        shown = {query for document, query in victim.asked if document == number}
+        assert {one.without(site) for site in range(len(one.sites))} <= shown
+
+
+class SameWords(Likeness):
+    """Share of words that stayed."""
+
+    def alike(self, pairs):
+        """The share for each pair."""
+        return [1 - len(changes(a, b)) / len(a.split()) for a, b in pairs]
+
+
 class Letters(Likeness):
     """Share of equal letters in equal places."""
 
@@ -160,6 +211,12 @@ def test_unlike_texts_are_refused_before_the_classifier_sees_them(planted, searc
             assert result.similarity == Letters().alike([(one.texts[0], one.text(result.chosen)[0])])[0] >= 0.8
     free = planted.Game(texts, victim, search=search, candidates="synonyms").play()
     assert sum(one.success for one in found) < sum(one.success for one in free)
+
+
+def changes(before, after):
+    """Levenshtein edits of each word that changed."""
+    pairs = zip(before.split(), after.split(), strict=True)
+    return [levenshtein(a, b) for a, b in pairs if a != b]
 
 
 def levenshtein(a, b):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from pathlib import Path
 
@@ -44,6 +45,23 @@ def test_each_has_one_attack_for_every_draw():
     assert (made.attack, made.severity, made.replicate) == ("a", 0.1, 1)
 
 
+def test_every_attack_has_its_control_among_the_leaves():
+    """Random edits of the same candidates under the same limits; what is random itself has none."""
+    leaves = {path.stem: construct(yaml.safe_load(path.read_text()), where=path.stem) for path in LEAVES}
+    attacks = [one for one in leaves.values() if isinstance(one, Attack)]
+    assert {one.control().name for one in attacks if one.control()} == {
+        one.name for one in attacks if not one.control()
+    }
+    for one in attacks:
+        control = one.control()
+        assert (control is None) is (one.search == "random")
+        if control:
+            assert dataclasses.replace(leaves[control.name], about=control.about) == control
+    own = Attack(name="mine", candidates="synonyms", severity=0.1, limit=7, query_budget=33, similarity=0.5, seed=3)
+    kept = {"candidates": "synonyms", "severity": 0.1, "limit": 7, "query_budget": 33, "similarity": 0.5, "seed": 3}
+    assert kept.items() <= dataclasses.asdict(own.control()).items()
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -51,6 +69,7 @@ def test_each_has_one_attack_for_every_draw():
         ({"similarity": -1}, "similarity=-1"),
         ({"search": "gready"}, "greedy"),
         ({"search": "hotflip"}, "takes tokens"),
+        ({"search": "greedy", "candidates": "tokens"}, "greedy does not"),
         ({"query_budget": 1}, "query_budget=1"),
         ({"limit": 0}, "limit=0"),
         ({"replicates": True}, "replicates=True"),

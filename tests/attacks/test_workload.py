@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 
 import pytest
@@ -14,6 +15,7 @@ from harness.attacks.view import TaskView
 from harness.attacks.workload import AttackedTask
 from harness.perturbations.edits import Edit, apply
 from harness.records import Cell, Record, Status, Unsupported
+from harness.scoring.lm import HarnessLM
 from harness.tasks.own import OwnData
 from harness.tasks.spec import Task
 
@@ -83,11 +85,15 @@ def test_successes_are_wrong_for_the_model_itself(mini, attacked):
 def test_another_search_finds_no_less(mini, attacked):
     """Every search runs on the miniature; the white box succeeds as well."""
     flips = AttackedTask(task=TASK, variation=Attack(name="h", search="hotflip", candidates="tokens", limit=N))
-    assert value(flips.run(mini, quiet), "attack_success_rate") > 0
-    control = AttackedTask(task=TASK, variation=Attack(name="r", search="random", limit=N)).run(mini, quiet)
-    assert value(control, "attack_success_rate") <= value(attacked, "attack_success_rate")
-    budgets = [[s.metrics["query_budget"] for s in outcome.samples] for outcome in (control, attacked)]
-    assert budgets[0] == budgets[1]
+    flipped = flips.run(mini, quiet)
+    assert value(flipped, "attack_success_rate") > 0
+    for outcome, attack in ((attacked, Attack(name="char_greedy", limit=N)), (flipped, flips.variation)):
+        control = AttackedTask(task=TASK, variation=attack.control()).run(mini, quiet)
+        assert value(control, "attack_success_rate") <= value(outcome, "attack_success_rate")
+        rows = [[(s.item_id, s.metrics["query_budget"]) for s in one.samples] for one in (control, outcome)]
+        assert rows[0] == rows[1]
+        lost = [s.metrics for s in control.samples if s.metrics.get("success") == 0]
+        assert all(row["queries"] >= 0.8 * row["query_budget"] for row in lost)
 
 
 def test_examples_go_to_another_run_and_back(mini, attacked, tmp_path):
@@ -106,16 +112,37 @@ def test_examples_go_to_another_run_and_back(mini, attacked, tmp_path):
     assert {s.item_id for s in again.samples} == {one["item_id"] for one in found}
     assert value(again, "attack_success_rate") == 1
     assert value(again, "clean_acc") == 1
+    assert again.facts["examples_sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()[:12]
     prompts = {s.item_id: s.prompt for s in attacked.samples}
     assert all(s.prompt == prompts[s.item_id] for s in again.samples)
+
+
+def test_cut_prompts_are_told_as_in_a_clean_cell(mini, tmp_path):
+    """Flag and sentence of the clean cell stand in those of attacks and transfers."""
+    short = dataclasses.replace(mini, lm=HarnessLM(mini.model, mini.tokenizer, batch=8, context=6))
+    task = dataclasses.replace(TASK, limit=4)
+    clean = task.run(short, quiet)
+    attack = Attack(name="char_greedy")
+    after = AttackedTask(task=task, variation=attack).run(short, quiet)
+    assert [s.truncated for s in after.samples] == [s.truncated for s in clean.samples]
+    said = [warning for warning in clean.warnings if "were cut" in warning]
+    assert said == [warning for warning in after.warnings if "were cut" in warning] != []
+    file = tmp_path / "e.jsonl"
+    rows = [Example.of(s.item_id, s.edits) for s in after.samples if s.edits]
+    file.write_text(to_lines([{"item_id": r.item_id, "before": r.before, "edits": r.edits} for r in rows]))
+    moved = TransferTask(task=task, variation=Transfer().of(attack, victim="m", cell="0", file=str(file)))
+    outcome = moved.run(short, quiet)
+    assert all(s.truncated for s in outcome.samples)
+    assert any("were cut" in warning for warning in outcome.warnings)
 
 
 def test_missing_and_damaged_examples_are_said(mini, tmp_path):
     """No file, an empty one, a line that is none, another text under the same id."""
     file = tmp_path / "e.jsonl"
     work = TransferTask(task=TASK, variation=Transfer(attack="a", victim="m", file=str(file)))
-    with pytest.raises(Unsupported, match=r"a on m.*not measured"):
+    with pytest.raises(ValueError, match=r"a on m.*not measured") as caught:
         work.run(mini, quiet)
+    assert not isinstance(caught.value, Unsupported)  # which would be settled, and never tried again
     file.write_text("")
     with pytest.raises(Unsupported, match="found no example"):
         work.run(mini, quiet)

@@ -33,6 +33,8 @@ def full(name: str, text: str, *, document: str = "d", **fields: object) -> str:
         ("gender_swap", "He lost his book; the fault is his.", "She lost her book; the fault is hers."),
         ("gender_swap", "Mr Brown's aunt is the king's actress.", "Ms Brown's uncle is the queen's actor."),
         ("gender_swap", "I saw her and him.", "I saw her and him."),
+        ("gender_swap", "They left her alone and sent her home.", "They left her alone and sent her home."),
+        ("ocr_noise", "oil", "oil"),
         ("gender_swap", "He admired King Arthur.", "He admired King Arthur."),
         ("dialect", "I was going to eat nothing.", None),
         ("dialect", "We were going to the sea.", "We were going to da sea."),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
-from harness.config import construct
+from harness.config import ConfigError, construct
 from harness.perturbations.edits import Edit, apply
 from harness.records import Unsupported
 from harness.tasks.own import OwnData
@@ -171,16 +172,38 @@ def test_a_document_whose_answer_an_edit_would_change_is_left_alone(tiny: Subjec
     assert value(typed, "changed") == 1
 
 
-def test_whole_texts_are_scored_by_their_own_bytes(tiny: Subject, folder: Path) -> None:
-    """Bits per byte under noise: the noisy text's bits over the noisy text's bytes."""
+def test_bits_of_a_noisy_text_are_counted_per_byte_of_the_clean_one(tiny: Subject, folder: Path) -> None:
+    """Look-alikes take more bytes: per byte of its own the noisy text would seem cheaper."""
     task = recipe(
         folder, output_type="loglikelihood_rolling", doc_to_text="", doc_to_target="{{text}}", doc_to_choice=None,
         metric_list=[{"metric": "bits_per_byte"}],
     )  # fmt: skip
     clean, varied = task.run(tiny, quiet), under(task, "homoglyph", tiny, severity=1.0)
     for before, after in zip(clean.samples, varied.samples, strict=True):
-        assert after.metrics["bytes"] == len(after.prompt.encode()) > before.metrics["bytes"]
-    assert value(varied, "bits_per_byte") != value(clean, "bits_per_byte")
+        assert len(after.prompt.encode()) > len(before.prompt.encode()) == before.metrics["bytes"]
+        assert after.metrics["bytes"] == before.metrics["bytes"]
+        assert after.metrics["bits_per_byte"] == pytest.approx(
+            -after.logprobs[0] / math.log(2) / after.metrics["bytes"]
+        )
+
+
+def test_options_that_a_text_lists_are_kept(tiny: Subject, folder: Path) -> None:
+    """As in a user's own prompts with letters as answers: neither edited, nor followed by another sentence."""
+    listed = "A. a green carpet\nB. yellow bananas\nC. both of the doors"
+    rows = [{"text": f"{text}\n{listed}\nAnswer:", "label": "ABC"[i % 3]} for i, text in enumerate(TEXTS)]
+    (folder / "mc.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = OwnData(file="mc.jsonl", template="{text}", target="label", choices=["A", "B", "C"])
+    task = Task(name="mc", kind="multiple_choice", metrics=["acc"], data=data)
+    for name in ("keyboard_typo", "upper_case", "distractor"):
+        varied = under(task, name, tiny, severity=1.0)
+        assert all(f"\n{listed}\n" in sample.prompt for sample in varied.samples), name
+    assert value(under(task, "keyboard_typo", tiny, severity=1.0), "changed") == 1
+
+
+def test_a_scope_without_examples_says_so() -> None:
+    """Demonstrations cannot be perturbed where there are none."""
+    with pytest.raises(ConfigError, match="scope=demonstrations of char_swap has nothing to edit with shots=0"):
+        PerturbedTask(task=own(), variation=perturbation("char_swap", scope="demonstrations")).check()
 
 
 def test_a_counterfactual_changes_the_answer_with_the_question(tiny: Subject, folder: Path) -> None:
