@@ -3,7 +3,7 @@
 The measuring half turns configs into records, the reading half turns records into tables, figures and
 reports. They never import each other; they meet in `records` and `store`.
 
-    cli         `harness run | report | list | perturb | doctor`
+    cli         `harness run | report | list | perturb | doctor | import | export`
     run         plan everything, measure what is missing, report
     doctor      what this machine can run
     facts       what the models cost, and which fit this machine
@@ -17,6 +17,8 @@ reports. They never import each other; they meet in `records` and `store`.
     execute     cells -> records: one fresh process per subject
     schedule    the order of the probes: randomised blocks over all jobs
     worker      the process that loads a subject and measures its cells
+    subjects    what a worker loads, and what cannot be measured so
+    rehearsal   what cells of API models would take and cost
     preload     the imports that workers share
     resume      what a cell that was killed in its middle may use of its answers
     progress    bars on a terminal, plain lines elsewhere
@@ -26,7 +28,8 @@ reports. They never import each other; they meet in `records` and `store`.
     probes      efficiency workloads
     meters      clock and memory
     methods     ways to adapt a model before measuring
-    models      specs of checkpoints, family facts, loading
+    training    fine-tuning: examples -> adapters, and the adapted subject (a library so far: no run uses it)
+    models      specs of checkpoints and of API models, family facts, loading
     scoring     requests -> log-likelihoods; the lm-eval LM of a subject
     generation  prompts -> text: slots of rows decoded together
     forward     calls of a transformers model: kernels, cache, masks
@@ -41,6 +44,7 @@ reports. They never import each other; they meet in `records` and `store`.
     samples     documents as Parquet
     provenance  what produced a number: versions, commit, device
     records     Cell, Measurement, Sample, Record                 (stdlib only)
+    exchange    lm-eval's result files in; CSV, LaTeX, TensorBoard, Weights & Biases, MLflow out
     analysis    records -> frames -> tables, figures, report      (no torch)
 """
 

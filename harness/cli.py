@@ -1,4 +1,4 @@
-"""`harness run | report | list | perturb | doctor`. Heavy imports live inside the commands: `--help` answers at once.
+"""The command `harness` and its subcommands. Heavy imports live inside the commands: `--help` answers at once.
 
 Layer: the top. Exit codes: 0 all is well; 1 something failed and is recorded or printed; 2 what was asked for cannot
 be; 130 interrupted.
@@ -71,6 +71,8 @@ def _say(message: str, *, code: int) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from harness.exchange import commands as commands_of
+
     parser = argparse.ArgumentParser(prog="harness", description=DESCRIPTION)
     parser.add_argument("--version", action="version", version=f"harness {harness.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -79,6 +81,10 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("study", help="name of a study under results/, or its folder")
     report.add_argument("--results", default="results", help="folder of the studies (default: results)")
     report.set_defaults(command=_report)
+    commands_of.add_import(commands.add_parser("import", help="bring lm-eval's result files into a study"))
+    send = commands.add_parser("export", help="a study as CSV or LaTeX, or for TensorBoard, W&B, MLflow")
+    commands_of.add_export(send)
+    send.set_defaults(command=_export)
     listing = commands.add_parser(
         "list", help="list models, methods, tasks, probes, suites, experiments and everything else there is to choose"
     )
@@ -123,11 +129,17 @@ def _perturb(words: list[str]) -> int:
     return perturb(words)
 
 
+def _export(options: argparse.Namespace) -> int:
+    from harness.exchange.commands import send
+
+    return send(_study_folder(options.study, Path(options.results)), options.form, options.out)
+
+
 def _complete(words: list[str]) -> int:
     """Answers the shell function that `harness run -sc install=bash` prints; Hydra knows nothing of our commands."""
     line = os.environ.get("COMP_LINE", "").split(" ")
     if line[1:2] != ["run"]:
-        sys.stdout.write("run report list perturb doctor --help --version\n")
+        sys.stdout.write("run report list perturb doctor import export --help --version\n")
         return 0
     from harness.compose import hand_over
 

@@ -35,7 +35,7 @@ class Device:
     """A device as it stands in a cell: what numbers measured on it depend on.
 
     Attributes:
-        kind: `cpu` or `cuda`.
+        kind: `cpu` or `cuda`; `api` for a model that computes elsewhere.
         slug: name for paths and the tidy column, as in `cpu-amd-epyc-2t` or `cuda-nvidia-h100-80gb-hbm3`.
         name: the vendor's name.
         threads: threads of the CPU's parallel regions; on CUDA those of the host side.

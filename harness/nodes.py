@@ -12,8 +12,8 @@ from typing import Any, cast
 
 from harness.config import construct
 
-UNSAID = ("domain_of",)
-"""Fields that came later than others: where they are empty they are left out, so that cells keep their identity."""
+UNSAID: Mapping[str, Any] = {"domain_of": "", "protocol": "likelihood", "chat": "auto"}
+"""Fields that came later than others: with these values they are left out, so that cells keep their identity."""
 
 
 def node(spec: Any) -> dict[str, Any]:
@@ -21,10 +21,18 @@ def node(spec: Any) -> dict[str, Any]:
 
     A `fingerprint` says what the local files behind a name contain, so that edited data are measured again.
     """
-    fields = {k: v for k, v in dataclasses.asdict(spec).items() if k != "about" and (v or k not in UNSAID)}
+    left_out = {"about", *getattr(spec, "ASIDE", ())}
+    said = {k: v for k, v in dataclasses.asdict(spec).items() if k not in left_out}
+    fields = {k: v for k, v in said.items() if k not in UNSAID or v != UNSAID[k]}
     target = f"{type(spec).__module__}.{type(spec).__qualname__}"
     fingerprint = spec.fingerprint() if hasattr(spec, "fingerprint") else ""
     return _plain({"_target_": target, **fields, **({"fingerprint": fingerprint} if fingerprint else {})})
+
+
+def aside(spec: Any) -> dict[str, Any]:
+    """Fields of a specification that change no number and stand in no cell, such as prices: its class lists them."""
+    names = getattr(spec, "ASIDE", ())
+    return _plain({k: v for k, v in dataclasses.asdict(spec).items() if k in names})
 
 
 def build(spec: Mapping[str, Any], *, where: str) -> Any:

@@ -17,16 +17,19 @@ from harness import variations
 from harness.budget import Budget
 from harness.config import ConfigError, construct, nearest
 from harness.devices import Device, DeviceChoice, cuda_devices
-from harness.nodes import node, without_folders
+from harness.nodes import aside, node, without_folders
 from harness.provenance import scrub
 from harness.records import Cell
 from harness.scoring.options import Scoring
 
-KEYS = ("study", "results", "limit", "shots", "seed", "severity", "retry", "control", "budget")
+KEYS = ("study", "results", "limit", "shots", "seed", "protocol", "chat", "severity", "retry", "control", "budget")
 GROUPS = (
     "model", "method", "task", "probe", "perturbation", "attack", "suite", "device", "scoring", "report", "experiment",
     "local",
 )  # fmt: skip
+
+CHOOSES = ("classification", "multiple_choice")
+"""Kinds of tasks that give options: they can be asked in several protocols."""
 
 AGAIN = "{} (again)"
 """Label of the control: the model that stands in the study a second time."""
@@ -49,6 +52,7 @@ class Plan:
         control: name of the model of the run whose probes are measured twice, empty for none.
         budget: how long the run may go on starting probes; None for as long as it takes.
         transfer: leaf of the transfer of attacks between the models of the run (`transfers`); None for none.
+        aside: fields of the model that stand in no cell, since they change no number.
     """
 
     study: str
@@ -62,6 +66,7 @@ class Plan:
     control: str = ""
     budget: Budget | None = None
     transfer: Any = None
+    aside: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 def plan(config: Mapping[str, Any], *, command: Sequence[str] = ()) -> Plan:
@@ -77,6 +82,7 @@ def plan(config: Mapping[str, Any], *, command: Sequence[str] = ()) -> Plan:
     _check_keys(config)
     device: Device = _part(config, "device", DeviceChoice).resolve()
     model, method = _model(config, device), _part(config, "method")
+    device = getattr(model, "elsewhere", device)  # An API model has its endpoint's; no other kind says so.
     workloads, varied = _all_workloads(config), variations.of(config)
     if model.device_map == "auto" and device.kind == "cuda":
         device = dataclasses.replace(device, count=len(cuda_devices()[0]))
@@ -110,6 +116,7 @@ def plan(config: Mapping[str, Any], *, command: Sequence[str] = ()) -> Plan:
         control=control,
         budget=Budget.parse(config.get("budget")),
         transfer=variations.transfer(config),
+        aside=aside(model),
     )
 
 
@@ -194,15 +201,27 @@ def _workloads(config: Mapping[str, Any], group: str) -> list[tuple[str, Any]]:
         if "_target_" not in data:
             chosen = [n for n, d in nodes.items() if "_target_" in d]
             raise ConfigError(f"{where}: no {group} of that name is chosen: {nearest(name, chosen)}")
-        workload = construct(_with_overrides(data, config, group), where=where)
-        _check(workload, where=where)
-        built += [(group, point) for point in (workload.points() if hasattr(workload, "points") else (workload,))]
+        for asked in _protocols(data, config, group):
+            workload = construct({**_with_overrides(data, config, group), **asked}, where=where)
+            _check(workload, where=where)
+            built += [(group, point) for point in (workload.points() if hasattr(workload, "points") else (workload,))]
     return built
+
+
+def _protocols(data: Mapping[str, Any], config: Mapping[str, Any], group: str) -> list[dict[str, Any]]:
+    """What a leaf is asked as: a task with options in every protocol of the top-level `protocol`, where it is set."""
+    said = config.get("protocol")
+    if said is None or group != "task" or data.get("kind") not in CHOOSES:
+        return [{}]
+    listed = cast("list[Any]", said) if isinstance(said, list) else [said]
+    if not listed:
+        raise ConfigError("protocol=[] names none: likelihood, letter or generate, a list of them, or null")
+    return [{"protocol": one} for one in dict.fromkeys(listed)]
 
 
 def _with_overrides(data: Mapping[str, Any], config: Mapping[str, Any], group: str) -> dict[str, Any]:
     """A leaf under the top-level `limit`, `shots` and `seed`, where they are set; a smaller limit of its own stays."""
-    keys = ("shots", "seed") if group == "task" else ("seed",)
+    keys = ("shots", "seed", "chat") if group == "task" else ("seed",)
     merged = {**data, **{k: config[k] for k in keys if config.get(k) is not None}}
     limits = [v for v in (config.get("limit"), data.get("limit")) if v is not None]
     if group == "task" and limits:

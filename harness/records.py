@@ -23,7 +23,7 @@ MEASURE_VERSION = 1
 
 UNITS = frozenset(
     {"1", "s", "B", "J", "W", "FLOP", "tok", "bit/B", "ppl"}
-    | {"tok/s", "item/s", "B/s", "FLOP/s", "J/tok", "J/item", "s/tok"}
+    | {"tok/s", "item/s", "B/s", "FLOP/s", "J/tok", "J/item", "s/tok", "USD"}
 )
 """Units a measurement may carry. SI base units; `1` is a fraction, a score or a count."""
 

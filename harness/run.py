@@ -21,6 +21,7 @@ from harness.execute import StoreError, execute, pending, probes, quality
 from harness.nodes import build
 from harness.progress import Display, display
 from harness.records import Cell, Record, Status
+from harness.rehearsal import Rehearsed, rehearse, total_of
 from harness.store import Store
 from harness.transfers import crossed
 
@@ -190,7 +191,28 @@ def dry_run(arguments: Sequence[str]) -> int:
         highlight=False,
         soft_wrap=True,
     )
+    _tell_costs(found, todo, console)
     return 0
+
+
+def _tell_costs(found: Sequence[Plan], todo: set[str], console: Console) -> None:
+    """What is left to ask of APIs, by cell and in all; nothing is sent for it."""
+    told: dict[str, Rehearsed] = {}
+    for one in found:
+        left = [cell for cell in one.cells if cell.id in todo and cell.id not in told]
+        told |= {r.cell.id: r for r in rehearse(left, one.nodes, aside=one.aside, folder=one.folder)}
+    if not told:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("cell", "asked of", "workload", "requests", "kept", "prompt tokens", "new tokens ≤", "USD"):
+        table.add_column(column, justify="left" if column in ("cell", "asked of", "workload") else "right")
+    for one in told.values():
+        table.add_row(one.cell.id, one.cell.model, f"{one.cell.workload} {one.protocol}".strip(), *one.figures)
+    console.print()
+    console.print(table)
+    for why in dict.fromkeys(one.why for one in told.values() if one.why):
+        console.print(f"unsupported: {why}", highlight=False, soft_wrap=True)
+    console.print(f"\n{total_of(told.values())}", highlight=False, soft_wrap=True)
 
 
 def _forecast(cell: Cell, node: Mapping[str, Any]) -> dict[str, int]:

@@ -18,13 +18,14 @@ import threading
 import time
 import traceback
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from harness import provenance, resume
+from harness import provenance, resume, subjects
 from harness.attacks import examples
 from harness.devices import Device, slug
+from harness.models.api.answers import Stopped
 from harness.models.unloaded import Unloaded
 from harness.nodes import build
 from harness.records import Cell, Outcome, OutOfMemory, Record, Status, Unsupported
@@ -43,13 +44,17 @@ MESSAGE_SECONDS = 0.1
 @final
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a worker is told: cells of one subject, what constructs their workloads, and where their records go."""
+    """What a worker is told: cells of one subject, what constructs their workloads, and where their records go.
+
+    `aside` are fields of the model that stand in no cell.
+    """
 
     cells: tuple[Cell, ...]
     nodes: Mapping[str, Mapping[str, Any]]
     folder: Path
     log: Path
     command: tuple[str, ...]
+    aside: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 @final
@@ -106,7 +111,7 @@ def alone(cell: Cell, report: Callable[..., None]) -> Iterator[None]:
 def _devices(device: Mapping[str, Any]) -> str:
     """What is to be held alone: the GPUs that will be used, by the names that CUDA_VISIBLE_DEVICES gives them."""
     if device["kind"] != "cuda":
-        return "cpu"
+        return str(device["kind"])  # What an API takes its time for disturbs no probe here.
     count = int(device.get("count") or 1)
     named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
     return ",".join(named[:count] or [str(index) for index in range(count)])
@@ -163,15 +168,10 @@ def _load_and_measure(job: Job, report: _Reporter) -> None:
 def _subject(job: Job, device: Device, report: _Reporter) -> Any:
     """What the cells of `job` measure: a loaded subject, or what a probe is given that loads it itself."""
     first = job.cells[0]
-    unloaded = _unloaded(first, device)
+    unloaded = subjects.unloaded(first, device, aside=job.aside, folder=job.folder)
     if first.kind == "probe" and getattr(build(job.nodes[first.id], where=first.workload), "loads_itself", False):
         return unloaded
     return unloaded.load(_throttled(first, report))
-
-
-def _unloaded(cell: Cell, device: Device, **changed: str) -> Unloaded:
-    spec = build({**cell.spec["model"], **changed}, where="model")
-    return Unloaded(spec=spec, method=build(cell.spec["method"], where="method"), device=device)
 
 
 @final
@@ -207,6 +207,7 @@ class _Session:
 
     def _run(self, cell: Cell, journal: Journal | None, base: Mapping[str, Any]) -> tuple[Record, Outcome | None]:
         try:
+            subjects.check(cell)
             workload = build(self.job.nodes[cell.id], where=cell.workload)
             if journal:
                 self._configure(cell, journal)
@@ -233,11 +234,11 @@ class _Session:
             self.report("phase", cell.id, phase, journal.earlier, journal.earlier)
         scoring = build(cell.spec["scoring"], where="scoring")
         device, told = Device.of(cell.spec["device"]), _throttled(cell, self.report)
-        exact = {"dtype": "float32", "quantisation": "none"}
+        exact, folder = {"dtype": "float32", "quantisation": "none"}, self.job.folder
         self.subject.lm.configure(
             scoring,
             journal=journal,
-            full=lambda: _unloaded(cell, device, **exact).load(told).model,
+            full=lambda: subjects.unloaded(cell, device, aside=exact, folder=folder).load(told).model,
             repeated=cell.workload if sum(c.workload == cell.workload for c in self.job.cells) > 1 else "",
         )
 
@@ -251,16 +252,17 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
 
 def _free_memory() -> None:
     """Gives back what a failed cell may still hold, so that the next one has the whole device."""
-    import torch
-
     gc.collect()
-    if torch.cuda.is_available():
+    torch = sys.modules.get("torch")  # Where it is not imported, as for an API model, it holds nothing.
+    if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
 def _failure(cell: Cell, error: Exception, base: Mapping[str, Any]) -> Record:
     """The record of a cell that could not be measured; the traceback goes to the log."""
     traceback.print_exception(error)
+    if isinstance(error, Stopped) and error.budget:
+        return Record(cell=cell, status=Status.NOT_RUN, error=provenance.scrub(str(error)), provenance=base)
     out_of_memory = isinstance(error, (OutOfMemory, MemoryError)) or type(error).__name__ == "OutOfMemoryError"
     status = Status.UNSUPPORTED if isinstance(error, Unsupported) else Status.OOM if out_of_memory else Status.FAILED
     text = (

@@ -65,8 +65,9 @@ def workload_spec(node: Mapping[str, Any], *, grid: Sequence[str] = ()) -> str:
     flat = {name: value for name, value in _flat(node).items() if name != "name" and name not in grid}
     if isinstance(node.get("metrics"), Sequence):
         flat["metrics"] = next(iter(node["metrics"]), None)
+        flat.setdefault("chat", "auto")  # Defaults are unsaid in a cell, so that older ones keep their identity.
     if node.get("kind") in CHOOSES:
-        flat.setdefault("protocol", "likelihood")  # Unsaid in a cell, so that older ones keep their identity.
+        flat.setdefault("protocol", "likelihood")
     if flat.get("fingerprint"):
         flat = {name: value for name, value in flat.items() if name not in _FILES}
     return json.dumps(flat, sort_keys=True)

@@ -8,9 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
+from harness.models.api.spec import ApiSpec
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.devices import Device
-    from harness.models.spec import ModelSpec
+    from harness.models.api.subject import ApiSubject
     from harness.models.subject import Subject
     from harness.records import Progress
 
@@ -23,16 +27,18 @@ class Unloaded:
     A workload whose class says `loads_itself = True` is run on this, in a process that has loaded nothing before.
 
     Attributes:
-        spec: which model, and how it is to be loaded.
+        spec: which model, and how it is to be loaded: a `ModelSpec`, or an `ApiSpec` that is connected to.
         method: how it is adapted afterwards.
         device: where to.
+        folder: of the study, where an API model keeps what it paid for.
     """
 
-    spec: ModelSpec
+    spec: Any
     method: Any
     device: Device
+    folder: Path | None = None
 
-    def load(self, progress: Progress) -> Subject:
+    def load(self, progress: Progress) -> Subject | ApiSubject:
         """The subject, loaded and adapted, on the device's number of threads.
 
         Raises:
@@ -40,6 +46,10 @@ class Unloaded:
             OutOfMemory: the model does not fit.
             Unsupported: attention, placement or quantisation that this model or device does not have.
         """
+        if isinstance(self.spec, ApiSpec):
+            from harness.models.api.subject import connect
+
+            return self.method.adapt(connect(self.spec, self.device, progress, folder=self.folder))
         import torch
 
         from harness.models.subject import load

@@ -22,6 +22,11 @@ answer      requests -> answers of a subject
 score       answers -> samples and metric values, by lm-eval's rules
 run         all of it in order
 
+protocol    options behind letters: the prompts of the protocols `letter` and `generate`
+protocol_parse  the grammar of free answers                   (pure)
+protocol_score  their answers -> samples in the clean order of options
+protocol_chat   whether prompts become conversations
+
 perturbed   a task under a variation, as a workload           (light)
 change      what a variation may do to a task
 edit        text perturbations of a task's documents

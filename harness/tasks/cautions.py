@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.tasks import metrics
+from harness.tasks.protocol_parse import REFUSAL, UNPARSED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +49,18 @@ def overflowed(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{name} is left out: it is too large for a number." for name in names)
 
 
+def bounded(found: Sequence[Measurement], *, documents: int) -> tuple[str, ...]:
+    """One sentence where documents have no answer: what the accuracy over all of them is at least and at most."""
+    values = {one.metric: one.value for one in found}
+    missing = round(values.get("missing", 0))
+    if not missing:
+        return ()
+    names = [name.removesuffix("_least") for name in values if name.endswith("_least")]
+    between = [f"{name} lies between {values[f'{name}_least']:.3f} and {values[f'{name}_most']:.3f}" for name in names]
+    over = f"; over all of them {', '.join(between)}" if between else ""
+    return (f"{missing} of {documents} documents have no answer and are left out{over}.",)
+
+
 def guessing(samples: Sequence[Sample]) -> float | None:
     """Expected accuracy of guessing among the options; None where there is nothing to choose from."""
     counts = [len(sample.options) for sample in samples]
@@ -78,6 +91,8 @@ def _one_answer(samples: Sequence[Sample], kind: str) -> list[str]:
     pred = [_position(s, s.pred) if by_position else s.pred for s in samples]
     gold = [_position(s, s.gold) if by_position else s.gold for s in samples]
     answer, share = metrics.majority(pred)
+    if answer in (UNPARSED, REFUSAL):  # These have a sentence of their own.
+        return []
     if share <= DOMINANT or gold.count(answer) / len(gold) > DOMINANT:
         return []
     shown = answer if len(answer) <= _SHOWN else answer[: _SHOWN - 1] + "…"

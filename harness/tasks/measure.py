@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from harness.records import Measurement, Sample
 from harness.tasks import metrics
+from harness.tasks.protocol_parse import REFUSAL, UNPARSED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from harness.tasks.score import Part, Values
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 CLASSIFICATION = ("acc", "balanced_accuracy", "precision_macro", "recall_macro", "f1_macro", "mcc", "majority_share")
 """What every classification task reports beside its own metrics."""
+
+
+BOUNDED = ("acc", "acc_norm", "acc_bytes", "exact_match")
+"""Metrics that are 0 or 1 on a document, so that missing ones bound them."""
 
 
 def quality(parts: Sequence[Part], *, wanted: Sequence[str], kind: str) -> list[Measurement]:
@@ -55,6 +60,9 @@ def classification(samples: Sequence[Sample]) -> list[Measurement]:
     stats = metrics.classification([s.gold for s in samples], [s.pred for s in samples], order)
     n = len(samples)
     values = {**{name: getattr(stats, name) for name in CLASSIFICATION[1:]}, "acc": stats.accuracy.value}
+    classes = {name: one for name, one in stats.classes.items() if name not in (UNPARSED, REFUSAL)}
+    for metric in ("precision", "recall", "f1"):  # Answers that name no class are no class of their own.
+        values[f"{metric}_macro"] = sum(getattr(one, metric) for one in classes.values()) / len(classes)
     found = [
         Measurement(
             metric=name,
@@ -65,7 +73,7 @@ def classification(samples: Sequence[Sample]) -> list[Measurement]:
         )
         for name in CLASSIFICATION
     ]
-    for name, one in stats.classes.items():
+    for name, one in classes.items():
         for metric in ("precision", "recall", "f1"):
             value = getattr(one, metric)
             subset = f"class={name}"
@@ -73,6 +81,37 @@ def classification(samples: Sequence[Sample]) -> list[Measurement]:
     for (gold, pred), count in stats.confusion.items():
         found.append(Measurement(metric="confusion", value=count, subset=f"gold={gold},pred={pred}", n=n))
     return found
+
+
+def bounds(samples: Sequence[Sample], missing: int, *, wanted: Sequence[str]) -> list[Measurement]:
+    """The number of documents without an answer, and between what accuracy over all of them must lie.
+
+    A failed call is no wrong answer: `METRIC_least` counts all missing documents as wrong, `METRIC_most` as right.
+    """
+    n = len(samples) + missing
+    found = [Measurement(metric="missing", value=missing, n=n, higher_is_better=False)]
+    for metric in wanted if missing else ():
+        values = [sample.metrics.get(metric) for sample in samples]
+        if metric not in BOUNDED or None in values:
+            continue
+        right = sum(value for value in values if value is not None)
+        found += [
+            Measurement(metric=f"{metric}_least", value=right / n, n=n, higher_is_better=True),
+            Measurement(metric=f"{metric}_most", value=(right + missing) / n, n=n, higher_is_better=True),
+        ]
+    return found
+
+
+def audited(how: Mapping[str, Any]) -> list[Measurement]:
+    """What the precision audit found, where it ran: the largest difference to float32 in nats, and answers it flips."""
+    audit = how.get("audit")
+    if not audit:
+        return []
+    n = audit["documents"]
+    return [
+        Measurement(metric="audit_max_difference", value=audit["max_difference"], n=n, higher_is_better=False),
+        Measurement(metric="audit_flips", value=audit["flips"], n=n, higher_is_better=False),
+    ]
 
 
 def unit(metric: str) -> str:

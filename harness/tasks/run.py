@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
 
-from harness.meters import places
-from harness.meters.clock import Stopwatch
-from harness.meters.memory import Peak
+from harness.models.api.answers import Missing
 from harness.records import Measurement, Outcome, Progress
-from harness.tasks import checks, documents, metric_names, score
-from harness.tasks.answer import answer
-from harness.tasks.cautions import cautions, overflowed
+from harness.tasks import checks, documents, measure, metric_names, protocol_chat, protocol_score, score
+from harness.tasks.answer import answered
+from harness.tasks.cautions import bounded, cautions, overflowed
 from harness.tasks.change import Change, Unchanged
 from harness.tasks.load import Loaded, load
 from harness.tasks.measure import CLASSIFICATION, overflows, quality
 from harness.tasks.prompts import Document, Prompter
+from harness.tasks.protocol import Lettered
 from harness.tasks.templates import compiled_once
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
     from lm_eval.api.instance import Instance
 
+    from harness.models.api.ledger import Forecast
     from harness.models.subject import Subject
+    from harness.records import Sample
     from harness.tasks.spec import Task
 
 
@@ -53,50 +55,108 @@ def run(spec: Task, subject: Subject, progress: Progress, *, change: Change | No
     """
     varied, change = change is not None, change or Unchanged()  # Of the limit, the clean cell says enough.
     with compiled_once():
-        parts = tuple(change.task(loaded) for loaded in load(spec, progress))
-        wanted = wanted_metrics(spec, parts)
-        every = [document for loaded in parts for document in documents_of(loaded)]
-        chosen = [change.document(document) for document in subset(spec, every)]
-        prompters = {loaded.name: Prompter(loaded, spec, change) for loaded in parts}
-        requests = _requests(prompters, chosen, progress)
-        answers, cost = _answered(requests, subject, progress, decided=_decided(parts, requests, wanted=spec.metrics))
-        asked = _asked(chosen, requests, answers)
-        scored = [part(loaded, asked, grouped=len(parts) > 1, wanted=wanted) for loaded in parts]
-    scored = _told([part for part in scored if part.samples], asked, change)
-    samples = tuple(sample for part in scored for sample in part.samples)
-    found = quality(scored, wanted=spec.metrics, kind=spec.kind)
+        form = _prepared(spec, subject, progress, change)
+        every_one, cost = _ask(form, subject, progress)
+        asked = [one for one in every_one if not _lacks(one)]
+        if not asked:
+            raise ValueError(f"task {spec.name}: no document has all its answers: {_reason(every_one)}")
+        scored = _told([one for one in form.scored(asked) if one.samples], asked, change)
+    missing = len(every_one) - len(asked)
+    samples = tuple(sample for one in scored for sample in one.samples)
+    found = [*quality(scored, wanted=spec.metrics, kind=spec.kind), *form.measurements(samples)]
+    available = len(form.chosen) - missing if varied else len(form.every) - missing
+    lost = measure.bounds(samples, missing, wanted=spec.metrics) if subject.model is None or missing else []
     how = subject.lm.facts()
     return Outcome(
-        measurements=(*found, *change.measurements(samples), *cost, *_audited(how)),
+        measurements=(*found, *change.measurements(samples), *lost, *cost, *measure.audited(how)),
         samples=samples,
         warnings=(
             *overflowed(overflows(scored, wanted=spec.metrics)),
-            *cautions(samples, found, kind=spec.kind, chance=spec.chance, available=len(chosen if varied else every)),
+            *cautions(samples, found, kind=spec.kind, chance=spec.chance, available=available),
+            *(protocol_score.cautions(samples) if form.lettered else ()),
+            *bounded(lost, documents=len(every_one)),
             *subject.lm.cautions(),
             *change.cautions(),
         ),
-        facts={
-            **_facts(spec, parts, subject),
-            "documents": len(chosen),
-            "available": len(every),
-            "fewshot": ", ".join(sorted({prompter.how for prompter in prompters.values()})),
-            "scoring": how,
-        },
+        facts={**_facts(form, subject), "scoring": how},
     )
 
 
-def _answered(
-    requests: Sequence[Sequence[Instance]], subject: Subject, progress: Progress, *, decided: Sequence[int] | None
-) -> tuple[list[list[Any]], list[Measurement]]:
-    """The answers to all requests, and what they took."""
-    flat = [instance for group in requests for instance in group]
-    before = subject.lm.computed_tokens
-    where = places.devices(subject.device.kind, subject.model)
-    with Peak(where) as peak, Stopwatch(where) as watch:
-        answers = answer(flat, subject.lm, progress, documents=decided)
-    computed = subject.lm.computed_tokens - before
-    subject.lm.audit(progress)
-    return answers, _cost(answers, computed, watch, peak)
+@final
+@dataclass(frozen=True, kw_only=True)
+class _Form:
+    """A task as it is asked of one subject.
+
+    Attributes:
+        spec: the task.
+        parts: the lm-eval tasks behind it, as the variation has them.
+        wanted: metrics of `parts` that are kept.
+        every: all documents.
+        chosen: those that are asked, as the variation has them.
+        prompters: of each part.
+        lettered: of each part, where its options are listed behind letters; else empty.
+        chat: what becomes of prompts, in words.
+        tokenizer: whose template makes conversations of them; None where none does.
+        first_tokens: whether an API is asked for the first token of each answer only.
+    """
+
+    spec: Task
+    parts: tuple[Loaded, ...]
+    wanted: Sequence[str]
+    every: Sequence[Document]
+    chosen: Sequence[Document]
+    prompters: Mapping[str, Prompter]
+    lettered: Mapping[str, Lettered]
+    chat: str
+    tokenizer: Any
+    first_tokens: bool
+
+    def requests(self, progress: Progress) -> list[list[Instance]]:
+        """The requests of every document, in order."""
+        shown = [self.lettered[d.loaded.name].document(d) if self.lettered else d for d in self.chosen]
+        found = _requests(self.prompters, shown, progress)
+        if self.tokenizer is not None:
+            protocol_chat.templated((instance for group in found for instance in group), self.tokenizer)
+        return found
+
+    def scored(self, asked: Sequence[score.Asked]) -> list[score.Part]:
+        """What came of each part."""
+        grouped = len(self.parts) > 1
+        if self.lettered:
+            return [protocol_score.part(one, asked, name=name, grouped=grouped) for name, one in self.lettered.items()]
+        return [part(loaded, asked, grouped=grouped, wanted=self.wanted) for loaded in self.parts]
+
+    def measurements(self, samples: Sequence[Sample]) -> list[Measurement]:
+        """Numbers that only a protocol with letters has."""
+        if not self.lettered:
+            return []
+        return protocol_score.measurements(samples, generated=self.spec.protocol == "generate")
+
+
+def _prepared(spec: Task, subject: Subject, progress: Progress, change: Change) -> _Form:
+    chat = protocol_chat.settle(spec, subject)
+    parts = tuple(change.task(loaded) for loaded in load(spec, progress))
+    asks = {} if spec.protocol == "likelihood" else {one.name: Lettered(one, spec, change) for one in parts}
+    every = [document for loaded in parts for document in documents_of(loaded)]
+    shown = {one.name: asks[one.name].task() if asks else one for one in parts}
+    lm: Any = subject.lm
+    return _Form(
+        spec=spec,
+        parts=parts,
+        wanted=[] if asks else wanted_metrics(spec, parts),
+        every=every,
+        chosen=[change.document(document) for document in subset(spec, every)],
+        prompters={name: Prompter(loaded, spec, change) for name, loaded in shown.items()},
+        lettered=asks,
+        chat=chat,
+        tokenizer=subject.tokenizer if chat.startswith("on") and subject.tokenizer is not None else None,
+        first_tokens=spec.protocol == "letter" and hasattr(lm, "first_tokens") and not _by_echo(lm),
+    )
+
+
+def _by_echo(lm: Any) -> bool:
+    """Whether an API gives log-probabilities of a prompt but none of what it generates."""
+    return lm.abilities.echo and not lm.abilities.top
 
 
 def _requests(
@@ -124,14 +184,45 @@ def _decided(
     return [number for number, group in enumerate(requests) for _ in group]
 
 
-def _asked(
-    chosen: Sequence[Document], requests: Sequence[Sequence[Instance]], answers: Sequence[Sequence[Any]]
-) -> list[score.Asked]:
-    replies = iter(answers)
-    return [
-        score.Asked(document=document, instances=group, answers=[next(replies) for _ in group])
-        for document, group in zip(chosen, requests, strict=True)
+def rehearse(spec: Task, subject: Any) -> Forecast:
+    """What asking an API would take: every request is made, and none is sent.
+
+    Args:
+        spec: the task, as it is without variations.
+        subject: from `harness.models.api.subject.rehearse`.
+
+    Raises:
+        ValueError: as `Task.run`.
+        Unsupported: the model or the task does not have this protocol.
+    """
+    with compiled_once():
+        _ask(_prepared(spec, subject, _silent, Unchanged()), subject, _silent)
+    return subject.lm.forecast()
+
+
+def _ask(form: _Form, subject: Subject, progress: Progress) -> tuple[list[score.Asked], list[Measurement]]:
+    """Every document with its answers, and what they took."""
+    requests = form.requests(progress)
+    decided = None if form.lettered else _decided(form.parts, requests, wanted=form.spec.metrics)
+    answers, cost = answered(requests, subject, progress, decided=decided, letters=form.first_tokens)
+    asked = [
+        score.Asked(document=document, instances=group, answers=found)
+        for document, group, found in zip(form.chosen, requests, answers, strict=True)
     ]
+    return asked, cost
+
+
+def _silent(phase: str, done: int, total: int) -> None:
+    del phase, done, total
+
+
+def _lacks(one: score.Asked) -> bool:
+    return any(isinstance(answer, Missing) for answers in one.answers for answer in answers)
+
+
+def _reason(asked: Sequence[score.Asked]) -> str:
+    answers = (answer for one in asked for group in one.answers for answer in group)
+    return next((answer.reason for answer in answers if isinstance(answer, Missing)), "there is none")
 
 
 def wanted_metrics(spec: Task, parts: Sequence[Loaded]) -> list[str]:
@@ -182,43 +273,9 @@ def _told(scored: Sequence[score.Part], asked: Sequence[score.Asked], change: Ch
     ]
 
 
-def _cost(answers: Sequence[Sequence[Any]], computed: int, watch: Stopwatch, peak: Peak) -> list[Measurement]:
-    """What answering took, from the first request to the last answer: loading and scoring answers are not in it.
-
-    `prompt_tokens` and `generated_tokens` are those of every request; `computed_tokens` those that went through the
-    model, where equal rows went once. `throughput` is computed tokens per second.
-    """
-    flat = [one for group in answers for one in group]
-    prompt = sum(one.prompt_tokens for one in flat)
-    generated = sum(one.tokens for one in flat if hasattr(one, "text"))
-    found = [
-        Measurement(metric="seconds", value=watch.seconds, unit="s", higher_is_better=False),
-        Measurement(metric="requests", value=len(flat)),
-        Measurement(metric="prompt_tokens", value=prompt, unit="tok"),
-        Measurement(metric="generated_tokens", value=generated, unit="tok"),
-        Measurement(metric="computed_tokens", value=computed, unit="tok"),
-        Measurement(metric="throughput", value=computed / watch.seconds, unit="tok/s", higher_is_better=True),
-        Measurement(metric="peak_host_bytes", value=peak.host_bytes, unit="B", higher_is_better=False),
-    ]
-    if peak.device_bytes is not None:
-        found.append(Measurement(metric="peak_device_bytes", value=peak.device_bytes, unit="B", higher_is_better=False))
-    return found
-
-
-def _audited(how: Mapping[str, Any]) -> list[Measurement]:
-    """What the precision audit found, where it ran: the largest difference to float32 in nats, and answers it flips."""
-    audit = how.get("audit")
-    if not audit:
-        return []
-    n = audit["documents"]
-    return [
-        Measurement(metric="audit_max_difference", value=audit["max_difference"], n=n, higher_is_better=False),
-        Measurement(metric="audit_flips", value=audit["flips"], n=n, higher_is_better=False),
-    ]
-
-
-def _facts(spec: Task, parts: Sequence[Loaded], subject: Subject) -> dict[str, Any]:
+def _facts(form: _Form, subject: Subject) -> dict[str, Any]:
     """What was in force; of a group's many tasks the distinct values."""
+    spec, parts = form.spec, form.parts
     versions = sorted({str(loaded.task.VERSION) for loaded in parts})
     splits = sorted({checks.eval_split(vars(loaded.task.config)) or "its own" for loaded in parts})
     data = sorted({loaded.data for loaded in parts})
@@ -232,4 +289,9 @@ def _facts(spec: Task, parts: Sequence[Loaded], subject: Subject) -> dict[str, A
         "shots": spec.shots,
         "seed": spec.seed,
         "batch": subject.lm.batch,
+        "documents": len(form.chosen),
+        "available": len(form.every),
+        "fewshot": ", ".join(sorted({prompter.how for prompter in form.prompters.values()})),
+        "protocol": spec.protocol,
+        "chat": form.chat,
     }

@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 
 OWN_DATA = f"{OwnData.__module__}.{OwnData.__name__}"
 KINDS = ("classification", "multiple_choice", "generation", "language_modelling")
+CHOOSES = ("classification", "multiple_choice")
+"""Kinds whose answer is one of several options."""
+
+PROTOCOLS = ("likelihood", "letter", "generate")
+CHATS = ("auto", "on", "off")
+
+OF_SAMPLES = ("acc", "balanced_accuracy", "precision_macro", "recall_macro", "f1_macro", "mcc")
+"""Metrics that follow from which option was chosen, however it was asked."""
 
 
 @final
@@ -41,6 +49,12 @@ class Task:
         data: a user's own file (`OwnData`, or a mapping of its fields) instead of a source.
         domain_of: name of the task that asks the same of the texts that models know, where this one is its counterpart
             out of domain; "" for none.
+        protocol: how the answer is got where options are given: `likelihood` compares how likely each option's text is,
+            `letter` lists the options and compares how likely their letters are as the first token of the answer,
+            `generate` lists them and reads a free answer (`harness.tasks.protocol_parse` has its grammar). Metrics that
+            only a likelihood has, as `acc_norm`, become `acc`.
+        chat: whether a conversation is made of prompts by the chat template: `auto` leaves it to an API's chat endpoint
+            and otherwise asks without, `on` uses the template of the model's tokenizer, `off` does without.
     """
 
     name: str
@@ -55,6 +69,8 @@ class Task:
     max_new_tokens: int | None = None
     data: OwnData | Any = None
     domain_of: str = ""
+    protocol: str = "likelihood"
+    chat: str = "auto"
 
     def __post_init__(self) -> None:
         one_of(self.kind, KINDS, field="kind")
@@ -65,12 +81,23 @@ class Task:
             raise ValueError("name must not be empty")
         if bool(self.source) == bool(self.data):
             raise ValueError("give either a source (an lm-eval task or YAML) or data (an own file), and not both")
+        self._check_protocol()
         if not self.metrics:
             raise ValueError("metrics must name at least one metric; the first is the primary one")
         if not isinstance(self.domain_of, str) or self.domain_of == self.name:
             raise ValueError(f"domain_of={self.domain_of!r} must name another task: the one that is in domain")
         self._check_numbers()
         self._check_data()
+
+    def _check_protocol(self) -> None:
+        one_of(self.protocol, PROTOCOLS, field="protocol")
+        one_of(self.chat, CHATS, field="chat")
+        if self.protocol == "likelihood":
+            return
+        if self.kind not in CHOOSES:
+            raise ValueError(f"protocol={self.protocol} has no meaning for kind={self.kind}: it gives no options")
+        kept = tuple(metric for metric in self.metrics if metric in OF_SAMPLES)
+        object.__setattr__(self, "metrics", kept or ("acc",))
 
     def _check_numbers(self) -> None:
         for name, least in (("limit", 1), ("max_new_tokens", 1)):
@@ -87,7 +114,7 @@ class Task:
     def _check_data(self) -> None:
         if self.data is None:
             return
-        chooses = self.kind in {"classification", "multiple_choice"}
+        chooses = self.kind in CHOOSES
         if chooses and not self.data.choices:
             raise ValueError(f"data.choices is needed for kind={self.kind}: a list of texts, or a field that holds one")
         if not chooses and self.data.choices:
@@ -109,7 +136,8 @@ class Task:
         """`{"documents", "requests"}` where the data is local, else None."""
         from harness.tasks import checks
 
-        return checks.forecast(self)
+        known = checks.forecast(self)
+        return {**known, "requests": known["documents"]} if known and self.protocol == "generate" else known
 
     def fingerprint(self) -> str:
         """What the recipe and the local data behind this task hold, so that edited files are another cell.
