@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from harness.attacks.examples import Example
 from harness.records import Measurement, Sample
 from harness.tasks import metrics
+from harness.tasks.cautions import truncated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,16 +92,6 @@ def cautions(samples: Sequence[Sample], targets: Sequence[Target], *, available:
     if idle:
         said.append(f"{idle} of the {len(attacked)} attacked documents have no word that this attack may change.")
     return [*said, *truncated(samples)]
-
-
-def truncated(samples: Sequence[Sample]) -> list[str]:
-    """The sentence of a clean cell about prompts that were cut, where some were."""
-    count = sum(sample.truncated for sample in samples)
-    if not count:
-        return []
-    return [
-        f"{count} of {len(samples)} prompts were cut on the left, or answers shortened, to fit the model's context."
-    ]
 
 
 def _mean(metric: str, values: Sequence[float], *, higher: bool | None = None) -> Measurement | None:

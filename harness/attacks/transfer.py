@@ -14,6 +14,7 @@ from harness.attacks import results
 from harness.attacks.examples import Example, digest, read
 from harness.attacks.workload import check_kind, cost, facts, said
 from harness.records import Outcome, Unsupported
+from harness.tasks.cautions import truncated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,7 +93,7 @@ class TransferTask:
             samples=samples,
             warnings=(
                 *((f"{missing} examples lie outside of this model's limit.",) if missing else ()),
-                *results.truncated(samples),
+                *truncated(samples),
                 *said(lm),
             ),
             facts={**facts(view, subject), "documents": len(pairs), "examples_sha256": digest(self._file())},

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 class AdaLora:
     """Trains low-rank changes of linear layers, which share out their ranks while they are trained.
 
-    Configured by `conf/method/adalora.yaml`.
-
     Attributes:
         name: label in tables.
         about: one line for `harness list methods`.

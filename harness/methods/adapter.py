@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 class Adapter:
     """Trains a small network behind the attention and the feed-forward part of every block.
 
-    Configured by `conf/method/adapter.yaml`.
-
     Attributes:
         name: label in tables.
         about: one line for `harness list methods`.

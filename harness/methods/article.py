@@ -46,7 +46,7 @@ def _recipe() -> Training:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Article:
-    """Trains a linear classifier with the whole model under it (`conf/method/article.yaml`).
+    """Trains a linear classifier with the whole model under it.
 
     Attributes:
         name: label in tables.

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 class BitFit:
     """Trains every bias; a family without any, as Llama, is given some of zeros in its linear layers.
 
-    Configured by `conf/method/bitfit.yaml`.
-
     Attributes:
         name: label in tables.
         about: one line for `harness list methods`.

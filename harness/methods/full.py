@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Full:
-    """Trains every parameter (`conf/method/full.yaml`).
+    """Trains every parameter.
 
     Attributes:
         name: label in tables.

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 class Head:
     """Trains the classifier, or under `objective=language` the output layer, untied from the embedding.
 
-    Configured by `conf/method/head.yaml`.
-
     Attributes:
         name: label in tables.
         about: one line for `harness list methods`.

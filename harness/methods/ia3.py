@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 class Ia3:
     """Trains a factor for every key, value and inner feature, multiplied into the weights afterwards.
 
-    Configured by `conf/method/ia3.yaml`.
-
     Attributes:
         name: label in tables.
         about: one line for `harness list methods`.

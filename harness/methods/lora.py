@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Lora:
-    """Trains a low-rank change of linear layers, merged into them afterwards (`conf/method/lora.yaml`).
+    """Trains a low-rank change of linear layers, merged into them afterwards.
 
     Attributes:
         name: label in tables.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Prefix:
-    """Trains keys and values that every layer sees before the text (`conf/method/prefix.yaml`).
+    """Trains keys and values that every layer sees before the text.
 
     Attributes:
         name: label in tables.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @final
 @dataclass(frozen=True, kw_only=True)
 class Prompt:
-    """Trains embeddings that stand before the text (`conf/method/prompt.yaml`).
+    """Trains embeddings that stand before the text.
 
     Attributes:
         name: label in tables.

@@ -37,7 +37,7 @@ def cautions(
     sentences = [
         *_at_chance(samples, found, chance),
         *_one_answer(samples, kind),
-        *_truncated(samples),
+        *truncated(samples),
     ]
     if len(samples) < available:
         sentences.append(f"Scored {len(samples)} of {available} documents: a limit is in force.")
@@ -104,7 +104,8 @@ def _position(sample: Sample, answer: str) -> str:
     return f"option {stripped.index(answer) + 1}" if answer in stripped else answer
 
 
-def _truncated(samples: Sequence[Sample]) -> list[str]:
+def truncated(samples: Sequence[Sample]) -> list[str]:
+    """The sentence about prompts that were cut, where some were."""
     count = sum(sample.truncated for sample in samples)
     if not count:
         return []

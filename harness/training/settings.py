@@ -19,7 +19,7 @@ SCHEDULES = ("linear", "cosine", "constant")
 @final
 @dataclass(frozen=True, kw_only=True)
 class Training:
-    """Settings of a training (`training:` in `conf/method/*.yaml`).
+    """Settings of a training (`training:` of a method).
 
     Attributes:
         objective: `language`: the answer's tokens through the output layer, so that the model answers the task as any

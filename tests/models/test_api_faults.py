@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-pytest.importorskip("openai")
+pytest.importorskip("openai", reason="needs the extra [api]")
 
 from harness.config import ConfigError
 from harness.devices import Device

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-pytest.importorskip("openai")
+pytest.importorskip("openai", reason="needs the extra [api]")
 
 from harness.devices import Device
 from harness.models.api.answers import FirstToken, Missing

@@ -48,7 +48,7 @@ def test_a_kill_in_the_middle_of_a_line_costs_that_line(tmp_path, lost):
 
 def asked(store, server, **arguments):
     """Sends a request through a model that keeps replies in `store`; the texts."""
-    pytest.importorskip("openai")
+    pytest.importorskip("openai", reason="needs the extra [api]")
     from harness.devices import Device
     from harness.models.api.subject import connect
 

@@ -23,7 +23,7 @@ from harness.nodes import node
 from harness.records import Outcome, Unsupported
 from harness.tasks.spec import Task
 
-pytest.importorskip("openai")
+pytest.importorskip("openai", reason="needs the extra [api]")
 
 from harness.models.api.spec import ApiSpec
 from harness.models.api.subject import ApiSubject, connect, rehearse
