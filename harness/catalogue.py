@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 GROUPS = (
-    "model", "method", "task", "probe", "perturbation", "attack", "suite", "device", "scoring", "report", "experiment",
+    "model", "method", "training", "task", "probe", "perturbation", "attack", "suite", "device", "scoring", "report",
+    "experiment",
 )  # fmt: skip
 
 LOOKED_UP = ("hardware",)

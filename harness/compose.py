@@ -50,7 +50,7 @@ CONFIG = "run"
 SHARED_GROUPS = ("task", "probe", "perturbation", "attack")
 """Groups whose options are measured on one loaded subject."""
 
-SHARED_KEYS = ("severity", "protocol")
+SHARED_KEYS = ("severity", "protocol", "train_on", "few_shot")
 """Keys of whose values the same holds."""
 
 LEAF_GROUPS = ("model", "method", "task", "probe", "perturbation", "attack", "device", "scoring", "report")

@@ -1,6 +1,7 @@
 """Cells -> records: what is done is skipped, the rest is measured in fresh processes, and a crash becomes a record.
 
-Quality cells of one subject share a process; a probe's cell has one of its own, unless the probe says `isolate: false`.
+Trainings come first, each in a process of its own. Quality cells of one model share a process, whatever adapters and
+jobs they belong to; a probe's cell has one of its own, unless the probe says `isolate: false`.
 
 Layer: above `plan`, `schedule` and `worker`. It does not know the catalogue of workloads, models or methods. It keeps
 torch out of its own process: workers are forked from a server process that has the heavy imports behind it but no CUDA
@@ -16,11 +17,11 @@ from dataclasses import dataclass, replace
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, final
 
-from harness import provenance
+from harness import provenance, trainings
 from harness.budget import Pace
 from harness.devices import Device
 from harness.records import Cell, Record, Status
-from harness.schedule import blocks
+from harness.schedule import blocks, merged
 from harness.store import Store
 from harness.worker import Job, serve
 
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 PRELOAD = ["harness.preload"]
 """Imported once by the server that workers are forked from."""
+
+PRELOAD_TRAINING = [*PRELOAD, "harness.preload_training"]
+"""Where models are trained, too."""
 
 
 class StoreError(OSError):
@@ -59,20 +63,39 @@ def execute(plan: Plan, display: Display) -> None:
         KeyboardInterrupt: passed on after the worker was ended; finished cells are kept.
     """
     began = time.monotonic()
-    quality(plan, display)
+    train([plan], display)
+    quality([plan], display)
     probes([plan], display, began=began)
 
 
-def quality(plan: Plan, display: Display) -> None:
-    """Measures the pending quality cells of `plan`. Failures are records, not exceptions.
+def train(plans: Sequence[Plan], display: Display) -> None:
+    """Runs the pending trainings of all jobs, one after the other: what each takes is measured.
+
+    Raises:
+        StoreError: records cannot be written.
+        KeyboardInterrupt: passed on after the worker was ended; it goes on from its last checkpoint in the next run.
+    """
+    seen = set[str]()
+    for plan in plans:
+        for cell in trainings.due(pending(plan), plan.cells, Store(plan.folder)):
+            if cell.id not in seen:
+                seen.add(cell.id)
+                _choose_server(PRELOAD_TRAINING)
+                _Workers(plan=plan, display=display).measure([cell])
+
+
+def quality(plans: Sequence[Plan], display: Display) -> None:
+    """Measures the pending quality cells of all jobs, each model once loaded. Failures are records, not exceptions.
 
     Raises:
         StoreError: records cannot be written.
         KeyboardInterrupt: passed on after the worker was ended; finished cells are kept.
     """
-    cells = [c for c in pending(plan) if c.kind == "task"]
-    if cells:
-        _Workers(plan=plan, display=display).measure(cells)
+    for plan in merged(plans):
+        workers = _Workers(plan=plan, display=display)
+        cells = [c for c in pending(plan) if c.kind == "task" and not workers.lacks_adapter(c)]
+        if cells:
+            workers.measure(cells)
 
 
 def probes(plans: Sequence[Plan], display: Display, *, began: float) -> None:
@@ -128,10 +151,10 @@ def _context(cell: Cell) -> Any:
     return multiprocessing
 
 
-def _choose_server() -> None:
+def _choose_server(preload: list[str] = PRELOAD) -> None:
     # A launcher's process may have a start method of its own (loky's), which our workers could not follow.
     multiprocessing.set_start_method("forkserver", force=True)
-    multiprocessing.set_forkserver_preload(PRELOAD)
+    multiprocessing.set_forkserver_preload(preload)  # It counts until the server runs, which the first worker starts.
 
 
 def _leave_out(group: Group) -> None:
@@ -143,7 +166,8 @@ def _leave_out(group: Group) -> None:
 
 
 def _provenance(cell: Cell, plan: Plan) -> dict[str, Any]:
-    return {**provenance.collect(Device.of(cell.spec["device"])), "command": list(plan.command)}
+    command = plan.commands.get(cell.id, plan.command)
+    return {**provenance.collect(Device.of(cell.spec["device"])), "command": list(command)}
 
 
 def _keep(plan: Plan, record: Record) -> None:
@@ -186,6 +210,7 @@ class _Workers:
             log=log,
             command=self.plan.command,
             aside=self.plan.aside,
+            commands=self.plan.commands,
         )
         self.display.phase(cells[0].title, "starting", done=0, total=0)
         process = _context(cells[0]).Process(target=serve, args=(theirs, job), name=f"harness {cells[0].model}")
@@ -223,10 +248,21 @@ class _Workers:
     def _show_end(self, cell: Cell, status: str, error: str) -> None:
         self.display.finished(cell.title, status if not error else f"{status}: {error}")
 
+    def lacks_adapter(self, cell: Cell) -> bool:
+        """Whether there is no adapter to measure `cell` under; its record then says why."""
+        found = trainings.missing(cell, Store(self.plan.folder))
+        if found is not None:
+            self._without(cell, found.status, found.why, **({"subject": found.subject} if found.subject else {}))
+        return found is not None
+
     def _lost(self, cell: Cell, how: str) -> None:
-        record = Record(cell=cell, status=Status.FAILED, error=how, provenance=_provenance(cell, self.plan))
-        _keep(self.plan, record)
-        self._show_end(cell, record.status.value, how)
+        self._without(cell, Status.FAILED, how)
+
+    def _without(self, cell: Cell, status: Status, why: str, **known: Any) -> None:
+        """Keeps and shows that a cell ended without a result."""
+        found = {**_provenance(cell, self.plan), **known}
+        _keep(self.plan, Record(cell=cell, status=status, error=why, provenance=found))
+        self._show_end(cell, status.value, why)
 
 
 def _how_it_ended(process: BaseProcess) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast, final
 
-from harness import variations
+from harness import trainings, variations
 from harness.budget import Budget
 from harness.config import ConfigError, construct, nearest
 from harness.devices import Device, DeviceChoice, cuda_devices
@@ -22,14 +22,20 @@ from harness.provenance import scrub
 from harness.records import Cell
 from harness.scoring.options import Scoring
 
-KEYS = ("study", "results", "limit", "shots", "seed", "protocol", "chat", "severity", "retry", "control", "budget")
+KEYS = (
+    "study", "results", "limit", "shots", "seed", "protocol", "chat", "severity", "train_on", "few_shot", "retry",
+    "control", "budget",
+)  # fmt: skip
 GROUPS = (
-    "model", "method", "task", "probe", "perturbation", "attack", "suite", "device", "scoring", "report", "experiment",
-    "local",
+    "model", "method", "training", "task", "probe", "perturbation", "attack", "suite", "device", "scoring", "report",
+    "experiment", "local",
 )  # fmt: skip
 
 CHOOSES = ("classification", "multiple_choice")
 """Kinds of tasks that give options: they can be asked in several protocols."""
+
+UNADAPTED = "harness.methods.none.NoMethod"
+"""Class of the method that leaves the model as it is."""
 
 AGAIN = "{} (again)"
 """Label of the control: the model that stands in the study a second time."""
@@ -43,7 +49,7 @@ class Plan:
     Attributes:
         study: name of the study.
         folder: `results/STUDY`.
-        cells: what to measure: tasks, each followed by its variations, then probes.
+        cells: what to measure: trainings, tasks, each followed by its variations, then probes.
         report: node of the report's settings.
         retry: whether cells that failed or ran out of memory are tried again.
         command: the overrides that composed it, for the record.
@@ -53,6 +59,7 @@ class Plan:
         budget: how long the run may go on starting probes; None for as long as it takes.
         transfer: leaf of the transfer of attacks between the models of the run (`transfers`); None for none.
         aside: fields of the model that stand in no cell, since they change no number.
+        commands: by cell id, the overrides of cells that another config of the run asked for.
     """
 
     study: str
@@ -67,6 +74,7 @@ class Plan:
     budget: Budget | None = None
     transfer: Any = None
     aside: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
 
 def plan(config: Mapping[str, Any], *, command: Sequence[str] = ()) -> Plan:
@@ -81,30 +89,31 @@ def plan(config: Mapping[str, Any], *, command: Sequence[str] = ()) -> Plan:
     """
     _check_keys(config)
     device: Device = _part(config, "device", DeviceChoice).resolve()
-    model, method = _model(config, device), _part(config, "method")
+    model, method = _model(config, device), _method(config)
     device = getattr(model, "elsewhere", device)  # An API model has its endpoint's; no other kind says so.
-    workloads, varied = _all_workloads(config), variations.of(config)
+    workloads, varied = _all_workloads(config, method), variations.of(config)
+    trained = trainings.Trainings.of(workloads, method, train_on=config.get("train_on"))
     if model.device_map == "auto" and device.kind == "cuda":
         device = dataclasses.replace(device, count=len(cuda_devices()[0]))
     _part(config, "report")
     if not isinstance(config["retry"], bool):
         raise ConfigError(f"retry={config['retry']!r} is not a valid value: true or false")
     shared = {"model": node(model), "method": node(method), "device": device.node()}
-    own = {"task": {"scoring": _scoring(config, device)}, "probe": {}}
-    control = _control(config)
-    made: list[tuple[Cell, Mapping[str, Any]]] = []
+    own, control = {"task": {"scoring": _scoring(config, device)}, "probe": {}}, _control(config)
+    made = trained.cells(model=model.name, shared=shared)
     for kind, workload in workloads:
         constructed = node(workload)
-        cell = Cell(
-            model=model.name,
-            method=method.name,
-            workload=workload.name,
-            kind=kind,
-            seed=getattr(workload, "seed", 0),
-            spec={**shared, **own[kind], "workload": without_folders(constructed)},
-        )
-        made += [(one, constructed) for one in _repeated(cell, control)]
-        made += variations.cells(cell, constructed, varied if kind == "task" else ())
+        for under in trained.under(kind, workload):
+            cell = Cell(
+                model=model.name,
+                method=method.name,
+                workload=workload.name,
+                kind=kind,
+                seed=getattr(workload, "seed", 0),
+                spec={**shared, **own[kind], "workload": without_folders(constructed), **under},
+            )
+            made += [(one, constructed) for one in _repeated(cell, control)]
+            made += variations.cells(cell, constructed, varied if kind == "task" else ())
     return Plan(
         study=_study(config),
         folder=Path(str(config["results"])) / _study(config),
@@ -161,6 +170,15 @@ def _part(config: Mapping[str, Any], group: str, kind: type | None = None) -> An
     return built
 
 
+def _method(config: Mapping[str, Any]) -> Any:
+    """The method; settings of a training mean nothing to the unadapted model, and do not make it another one."""
+    chosen = config.get("method")
+    data = cast("Mapping[str, Any]", chosen if isinstance(chosen, Mapping) else {})
+    if data.get("_target_") == UNADAPTED:
+        config = {**config, "method": {name: value for name, value in data.items() if name != "training"}}
+    return _part(config, "method")
+
+
 def _model(config: Mapping[str, Any], device: Device) -> Any:
     spec = _part(config, "model")
     if spec.dtype == "auto":
@@ -179,8 +197,11 @@ def _scoring(config: Mapping[str, Any], device: Device) -> dict[str, Any]:
     return {name: value for name, value in node(spec).items() if name != "name"}
 
 
-def _all_workloads(config: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    workloads = [*_workloads(config, "task"), *_workloads(config, "probe")]
+def _all_workloads(config: Mapping[str, Any], method: Any) -> list[tuple[str, Any]]:
+    tasks = trainings.few_shot(_workloads(config, "task"), method, shots=config.get("few_shot"))
+    for group, task in tasks if config.get("few_shot") is not None else ():
+        _check(task, where=f"{group}.{task.name}")
+    workloads = [*tasks, *_workloads(config, "probe")]
     if not workloads:
         raise ConfigError(
             "nothing to measure: name tasks or probes (task=[zoo-sentiment,zoo-story] probe=decode-small), "

@@ -13,7 +13,8 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol, cast, final
+from types import MappingProxyType
+from typing import Any, cast, final
 
 SCHEMA = 1
 """Version of the JSON layout of a record."""
@@ -26,6 +27,10 @@ UNITS = frozenset(
     | {"tok/s", "item/s", "B/s", "FLOP/s", "J/tok", "J/item", "s/tok", "USD"}
 )
 """Units a measurement may carry. SI base units; `1` is a fraction, a score or a count."""
+
+
+LEARNT = MappingProxyType({"n_train": "n", "seed": "seed"})
+"""Settings of a training that are named in the title of a cell, and what they are called there."""
 
 
 class Status(StrEnum):
@@ -57,14 +62,14 @@ class Cell:
     Attributes:
         model: label of the model (two labels may share one spec: an A/A control).
         method: label of the adaptation, `none` for the model as it is.
-        workload: label of the task or probe; all points of a probe's grid share it.
-        kind: `task` or `probe`.
+        workload: label of the task or probe, or of the task that is trained on; points of a probe's grid share it.
+        kind: `training`, `task` or `probe`.
         perturbation: label of the task's variation (perturbation, prompt variant or attack), `none` for none.
         severity: strength of the variation in 0..1; 0 where it has none.
         seed: seed of everything drawn in this cell.
-        spec: `{"model", "method", "workload", "device"}`, for tasks also `"scoring"` and, if varied, `"perturbation"`:
-            the resolved nodes that construct the objects. It holds nothing that does not change the numbers: no paths
-            of results, no log levels, no device index.
+        spec: `{"model", "method", "workload", "device"}`, for tasks also `"scoring"`, if varied `"perturbation"`, under
+            an adapter `"training"`: the resolved nodes that construct the objects. It holds nothing that does not
+            change the numbers: no paths of results, no log levels, no device index.
     """
 
     model: str
@@ -79,25 +84,38 @@ class Cell:
     @property
     def id(self) -> str:
         """First 12 hex digits of the SHA-256 of the cell's canonical JSON."""
-        identity = {**dataclasses.asdict(self), "measure_version": MEASURE_VERSION}
+        # `dataclasses.asdict` would copy the whole specification first: it is most of the time of reading a study.
+        identity = {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}
+        identity["measure_version"] = MEASURE_VERSION
         canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()[:12]
 
     @property
     def title(self) -> str:
         """Short name for people, as in `gpt2 · sst2`, or `gpt2 · decode · batch 8, prompt 128, new 32`."""
-        parts = [self.model, *([] if self.method == "none" else [self.method]), self.workload]
-        if self.variation:
-            parts.append(self.variation)
-        return " · ".join([*parts, *([self.point] if self.point else [])])
+        method = "" if self.method == "none" else self.method
+        return " · ".join(filter(None, (self.model, method, self.asked, self.variation, self.point)))
+
+    @property
+    def asked(self) -> str:
+        """What is done: `sst2`, `training on sst2`, or `wikitext after sst2` under the adapter of another task."""
+        if self.kind == "training":
+            return f"training on {self.workload}"
+        learnt = self.spec.get("training", {}).get("name", self.workload)
+        return self.workload if learnt == self.workload else f"{self.workload} after {learnt}"
 
     @property
     def point(self) -> str:
-        """Where in its probe's grid the cell lies, as in `batch 8, new 32, replicate 2`; empty for a task."""
-        node: Mapping[str, Any] = self.spec.get("workload", {}) if self.kind == "probe" else {}
+        """Where in its probe's grid the cell lies, as in `batch 8, new 32, replicate 2`, or how much was learnt for it.
+
+        Empty for a task of the unadapted model, and for a method as it is by default.
+        """
+        if self.kind != "probe":
+            learnt = self.spec.get("method", {}).get("training", {})
+            return ", ".join(f"{word} {learnt[name]}" for name, word in LEARNT.items() if learnt.get(name))
+        node: Mapping[str, Any] = self.spec.get("workload", {})
         said = [f"{name} {node[name]}" for name in ("batch", "prompt", "new") if isinstance(node.get(name), int)]
-        again = self.replicate if self.kind == "probe" else 0
-        return ", ".join([*said, *([f"replicate {again + 1}"] if again else [])])
+        return ", ".join([*said, *([f"replicate {self.replicate + 1}"] if self.replicate else [])])
 
     @property
     def variation(self) -> str:
@@ -245,7 +263,7 @@ class Record:
             data: Any = json.loads(text)
         except json.JSONDecodeError as error:
             raise ValueError(f"not JSON ({error.msg} at line {error.lineno})") from None
-        if not isinstance(data, dict) or "cell" not in data or "schema" not in data:
+        if not isinstance(data, dict) or not {"cell", "schema"} <= data.keys():
             raise ValueError("not a record of this project")
         data = cast("dict[str, Any]", data)
         if data["schema"] != SCHEMA:
@@ -268,33 +286,3 @@ class Record:
 
 Progress = Callable[[str, int, int], None]
 """`progress(phase, done, total)`: called by workloads as they go; phases are words such as `scoring`, `generating`."""
-
-
-class Workload(Protocol):
-    """A task or a probe: anything that measures a loaded subject.
-
-    Workloads are frozen keyword-only dataclasses constructed from a YAML leaf; constructing one has no side effect and
-    imports neither torch nor lm-eval. A probe over a grid also has `points()`, the workloads that become its cells. One
-    whose class says `loads_itself = True` is run on a `harness.models.unloaded.Unloaded`.
-    """
-
-    @property
-    def name(self) -> str:
-        """Label, unique in its config group."""
-        ...
-
-    def check(self) -> None:
-        """Looks at everything that can be known without weights (files, fields, names).
-
-        Raises:
-            ValueError: one line: what is wrong, where, what would be right.
-        """
-        ...
-
-    def forecast(self) -> dict[str, int] | None:
-        """`{"documents", "requests"}` where they can be known cheaply and offline, else None."""
-        ...
-
-    def run(self, subject: Any, progress: Progress) -> Outcome:
-        """Measures `subject` (a `harness.models.subject.Subject`)."""
-        ...

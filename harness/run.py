@@ -17,7 +17,7 @@ from rich.table import Table
 
 from harness.compose import hand_over, plan_of, plans
 from harness.config import ConfigError, construct
-from harness.execute import StoreError, execute, pending, probes, quality
+from harness.execute import StoreError, execute, pending, probes, quality, train
 from harness.nodes import build
 from harness.progress import Display, display
 from harness.records import Cell, Record, Status
@@ -82,16 +82,17 @@ def _measure(arguments: Sequence[str], found: Sequence[Plan], *, total: int, don
 
 
 def _all_jobs(arguments: Sequence[str], shown: Display) -> None:
-    """Measures each job's quality cells in turn, then the probes of all jobs, which are compared in one order."""
+    """Runs the trainings of all jobs, then measures their quality cells, each model loaded once, then their probes."""
     began = time.monotonic()
     jobs: list[Plan] = []
 
     def job(config: DictConfig) -> None:
         jobs.append(plan_of(config))
-        quality(jobs[-1], shown)
 
     hand_over(arguments, job)
-    _transfers(crossed(jobs), shown)
+    train(jobs, shown)
+    quality(jobs, shown)
+    quality(crossed(jobs), shown)
     probes(jobs, shown, began=began)
 
 
@@ -101,13 +102,7 @@ def _transfers_apart(found: Sequence[Plan], console: Console) -> None:
     cells, left = [c for p in extra for c in p.cells], sum(len(pending(p)) for p in extra)
     if left:
         with display(console, total=len(cells), done=len(cells) - left) as shown:
-            _transfers(extra, shown)
-
-
-def _transfers(found: Iterable[Plan], shown: Display) -> None:
-    """Measures what is pending of the plans that `crossed` made: their attacks are behind us."""
-    for plan in found:
-        quality(plan, shown)
+            quality(extra, shown)
 
 
 def _is_transfer(plan: Plan) -> bool:
@@ -177,9 +172,9 @@ def dry_run(arguments: Sequence[str]) -> int:
         shown = [str(known[k]) if k in known else "—" for k in ("documents", "requests")]
         table.add_row(
             cell.id,
-            cell.model,
-            cell.workload,
-            cell.variation or cell.point,
+            cell.model if cell.method == "none" else f"{cell.model} + {cell.method}",
+            cell.asked,
+            ", ".join(filter(None, (cell.variation, cell.point))),
             *shown,
             "to do" if cell.id in todo else "done",
         )
@@ -216,7 +211,9 @@ def _tell_costs(found: Sequence[Plan], todo: set[str], console: Console) -> None
 
 
 def _forecast(cell: Cell, node: Mapping[str, Any]) -> dict[str, int]:
-    return build(node, where=cell.workload).forecast() or {}
+    known = build(node, where=cell.workload).forecast() or {}
+    wanted = cell.spec["method"]["training"]["n_train"] if cell.kind == "training" else None
+    return {**known, **({"documents": wanted} if wanted else {})}
 
 
 def finish(folder: Path, report: Mapping[str, Any], *, cells: Sequence[Cell] = (), anew: bool = False) -> int:

@@ -1,4 +1,4 @@
-"""The order in which a run measures its probes: randomised blocks over all its jobs.
+"""The order in which a run measures: quality cells by model, probes in randomised blocks over all its jobs.
 
 A machine drifts: it warms up, another user comes and goes. If each model were measured in one go, the drift would be
 taken for a difference between models. So every block holds each model once, in random order: a block is one replicate
@@ -12,8 +12,9 @@ Layer: above `plan`, below `execute`; stdlib only.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, final
 
 if TYPE_CHECKING:
@@ -39,6 +40,32 @@ class Group:
     cells: tuple[Cell, ...]
     replicate: int
     place: int
+
+
+def merged(plans: Iterable[Plan]) -> tuple[Plan, ...]:
+    """Plans that load the same model to the same place as one, so that it is loaded once; each cell stands in one.
+
+    What is measured does not depend on it: every adapter is taken off again before the next one.
+    """
+    alike: dict[str, list[Plan]] = {}
+    for plan in plans:
+        alike.setdefault(_subject(plan), []).append(plan)
+    return tuple(_joined(group) for group in alike.values())
+
+
+def _subject(plan: Plan) -> str:
+    first = plan.cells[0].spec
+    return json.dumps([first["model"], first["device"], plan.aside, str(plan.folder), plan.retry], sort_keys=True)
+
+
+def _joined(plans: Sequence[Plan]) -> Plan:
+    cells = {cell.id: cell for plan in plans for cell in plan.cells}
+    return replace(
+        plans[0],
+        cells=tuple(cells.values()),
+        nodes={key: node for plan in reversed(plans) for key, node in plan.nodes.items()},
+        commands={cell.id: plan.command for plan in reversed(plans) for cell in plan.cells},
+    )
 
 
 def blocks(plans: Sequence[Plan]) -> tuple[Group, ...]:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.methods.none import NoMethod
 from harness.models.api.spec import ApiSpec
 from harness.models.unloaded import Unloaded
 from harness.nodes import build
 from harness.records import Unsupported
+from harness.trainings import KIND, is_trained
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def unloaded(cell: Cell, device: Device, *, aside: Mapping[str, Any], folder: Path) -> Unloaded:
-    """The subject of `cell` before it is loaded.
+    """The subject of `cell` before it is loaded; of a method that is trained, the base without its adapter.
 
     Args:
         cell: one of those that share it.
@@ -30,12 +32,15 @@ def unloaded(cell: Cell, device: Device, *, aside: Mapping[str, Any], folder: Pa
         folder: of the study.
 
     Raises:
-        Unsupported: a model behind an API that is to be timed, or adapted, here.
+        Unsupported: a model behind an API that is to be timed, or adapted, here; weights that cannot be trained.
     """
     spec = build({**cell.spec["model"], **aside}, where="model")
     method = build(cell.spec["method"], where="method")
     if isinstance(spec, ApiSpec):
         _check_remote(cell, method.name)
+    elif is_trained(method):
+        _check_trained(cell, spec)
+        method = NoMethod()
     return Unloaded(spec=spec, method=method, device=device, folder=folder)
 
 
@@ -56,6 +61,23 @@ def check(cell: Cell) -> None:
         raise Unsupported(
             f"attack {cell.perturbation}: attacks change which option is the likeliest, and protocol={protocol} asks "
             "in another way; use protocol=likelihood"
+        )
+
+
+def _check_trained(cell: Cell, spec: Any) -> None:
+    if cell.kind == "probe":
+        raise Unsupported(
+            f"probe {cell.workload} under method {cell.method}: probes measure models as they are loaded; use "
+            "method=none, and look at what training took in its own record"
+        )
+    if cell.kind == KIND and spec.quantisation != "none":
+        raise Unsupported(
+            f"fine-tuning needs quantisation=none: weights in {spec.quantisation} have no gradients; set "
+            "model.quantisation=none"
+        )
+    if cell.kind == KIND and spec.dtype == "float16":
+        raise Unsupported(
+            "fine-tuning needs dtype=float32 or bfloat16: in float16 the epsilon of AdamW is 0; set model.dtype"
         )
 
 

@@ -1,30 +1,28 @@
 """The worker process: loads one subject, measures its cells, writes their records.
 
-Layer: below `execute`, above workloads and models. One fresh process per subject, and per cell for probes (unless their
-points are to share one), so that memory figures mean something and a crash costs one cell. Here, and only here,
-exceptions of every kind are caught and turned into records.
+Layer: below `execute`, above workloads and models. One fresh process per subject, and per cell for trainings and probes
+(unless their points are to share one), so that memory figures mean something and a crash costs one cell. Here, and only
+here, exceptions of every kind are caught and turned into records.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import gc
 import os
 import signal
 import sys
-import tempfile
 import threading
 import time
 import traceback
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from harness import provenance, resume, subjects
+from harness import adapters, provenance, resume, subjects
 from harness.attacks import examples
-from harness.devices import Device, slug
+from harness.devices import Device
+from harness.exclusive import alone, among_others
 from harness.models.api.answers import Stopped
 from harness.models.unloaded import Unloaded
 from harness.nodes import build
@@ -32,8 +30,9 @@ from harness.records import Cell, Outcome, OutOfMemory, Record, Status, Unsuppor
 from harness.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from multiprocessing.connection import Connection
+    from pathlib import Path
 
     from harness.journal import Journal
 
@@ -46,7 +45,7 @@ MESSAGE_SECONDS = 0.1
 class Job:
     """What a worker is told: cells of one subject, what constructs their workloads, and where their records go.
 
-    `aside` are fields of the model that stand in no cell.
+    `aside` are fields of the model that stand in no cell; `commands` those of cells that another one asked for.
     """
 
     cells: tuple[Cell, ...]
@@ -55,6 +54,7 @@ class Job:
     log: Path
     command: tuple[str, ...]
     aside: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
 
 
 @final
@@ -91,38 +91,6 @@ def _die_with_parent(connection: Connection) -> None:
 
 
 @contextmanager
-def alone(cell: Cell, report: Callable[..., None]) -> Iterator[None]:
-    """Keeps a probe's measuring apart from all other measuring of this user on the same devices of this machine.
-
-    Quality cells share the lock, a probe holds it alone: two runs, or a launcher with several jobs, never time each
-    other. The system frees the lock of a process that dies.
-    """
-    path = Path(tempfile.gettempdir()) / f"harness-{os.getuid()}-{slug(_devices(cell.spec['device']))}.lock"
-    with path.open("a") as file:
-        kind = fcntl.LOCK_EX if cell.kind == "probe" else fcntl.LOCK_SH
-        try:
-            fcntl.flock(file, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            report("phase", cell.id, "waiting for other measurements on this machine", 0, 0)
-            fcntl.flock(file, kind)
-        yield
-
-
-def _devices(device: Mapping[str, Any]) -> str:
-    """What is to be held alone: the GPUs that will be used, by the names that CUDA_VISIBLE_DEVICES gives them."""
-    if device["kind"] != "cuda":
-        return str(device["kind"])  # What an API takes its time for disturbs no probe here.
-    count = int(device.get("count") or 1)
-    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
-    return ",".join(named[:count] or [str(index) for index in range(count)])
-
-
-def _among_others(cell: Cell, report: Callable[..., None]) -> AbstractContextManager[None]:
-    """`alone` for a quality cell; a probe's process holds the lock already."""
-    return nullcontext() if cell.kind == "probe" else alone(cell, report)
-
-
-@contextmanager
 def _output_to(log: Path) -> Iterator[None]:
     """Sends what libraries print, C++ ones included, to the study's log instead of through the progress bars."""
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -135,9 +103,9 @@ def _output_to(log: Path) -> Iterator[None]:
 
 
 def _measure_all(job: Job, report: _Reporter) -> None:
-    """All cells of `job`; where they are probes, nothing else is measured or loaded meanwhile, loading included."""
+    """All cells of `job`; where they are timed, nothing else is measured or loaded meanwhile, loading included."""
     first = job.cells[0]
-    with alone(first, report) if first.kind == "probe" else nullcontext():
+    with nullcontext() if first.kind == "task" else alone(first, report):
         _load_and_measure(job, report)
 
 
@@ -148,21 +116,25 @@ def _load_and_measure(job: Job, report: _Reporter) -> None:
     base = {**provenance.collect(device), "command": list(job.command)}
     report("phase", first.id, "loading", 0, 0)
     try:
-        with _among_others(first, report):
+        with among_others(first, report):
             subject = _subject(job, device, report)
     except Exception as error:  # noqa: BLE001 - a model that cannot be loaded is a record of each of its cells
-        for cell in job.cells:
-            _write(store, _failure(cell, error, base), report)
+        _fail(job.cells, error, _Session(job=job, store=store, subject=None, base=base, report=report))
         return
-    if not isinstance(subject, Unloaded):
-        base["subject"] = dict(subject.facts)
-    session = _Session(job=job, store=store, subject=subject, base=base, report=report)
-    for cell in job.cells:
-        report("start", cell.id)
-        if store.done(cell):  # Another run of the same study was faster.
-            report("end", cell.id, Status.OK.value, "")
-            continue
-        session.measure(cell)
+    for group in adapters.groups(job.cells):
+        session = _Session(job=job, store=store, subject=subject, base=base, report=report, cells=group.cells)
+        with ExitStack() as stack:
+            try:
+                adapted, facts = stack.enter_context(adapters.on(subject, group, store))
+            except Exception as error:  # noqa: BLE001 - so is an adapter that cannot be put on it
+                _fail(group.cells, error, session)
+                continue
+            session.on(adapted, facts).measure_all()
+
+
+def _fail(cells: Sequence[Cell], error: Exception, session: _Session) -> None:
+    for cell in cells:
+        _write(session.store, _failure(cell, error, session.base_of(cell)), session.report)
 
 
 def _subject(job: Job, device: Device, report: _Reporter) -> Any:
@@ -184,12 +156,32 @@ class _Session:
     subject: Any
     base: Mapping[str, Any]
     report: _Reporter
+    cells: tuple[Cell, ...] = ()
+
+    def on(self, subject: Any, facts: Mapping[str, Any]) -> _Session:
+        """The same of the subject under an adapter, whose facts stand in every record."""
+        told = {"task": dict(facts)} if facts else {}
+        told |= {} if isinstance(subject, Unloaded) else {"subject": dict(subject.facts)}
+        return dataclasses.replace(self, subject=subject, base={**self.base, **told})
+
+    def base_of(self, cell: Cell) -> dict[str, Any]:
+        """The provenance of a cell before it is measured."""
+        return {**self.base, "command": list(self.job.commands.get(cell.id, self.job.command))}
+
+    def measure_all(self) -> None:
+        """Measures every cell that no other run of the same study was faster with."""
+        for cell in self.cells:
+            self.report("start", cell.id)
+            if adapters.done(cell, self.store):
+                self.report("end", cell.id, Status.OK.value, "")
+            else:
+                self.measure(cell)
 
     def measure(self, cell: Cell) -> None:
         """Measures one cell and writes its record, which makes the journal superfluous if all is well."""
-        started, base = time.perf_counter(), {**self.base, "started": provenance.now()}
+        started, base = time.perf_counter(), {**self.base_of(cell), "started": provenance.now()}
         with self._journal(cell) as journal:
-            with _among_others(cell, self.report):
+            with among_others(cell, self.report):
                 record, outcome = self._run(cell, journal, base)
             seconds = {"seconds": round(time.perf_counter() - started, 3)}
             record = dataclasses.replace(record, provenance={**record.provenance, **seconds})
@@ -208,10 +200,9 @@ class _Session:
     def _run(self, cell: Cell, journal: Journal | None, base: Mapping[str, Any]) -> tuple[Record, Outcome | None]:
         try:
             subjects.check(cell)
-            workload = build(self.job.nodes[cell.id], where=cell.workload)
             if journal:
                 self._configure(cell, journal)
-            outcome = workload.run(self.subject, _throttled(cell, self.report))
+            outcome = self._outcome(cell)
             outcome = resume.told(outcome, journal) if journal else outcome
         except Exception as error:  # noqa: BLE001 - the one place where a failure becomes data
             record = _failure(cell, error, base)
@@ -221,11 +212,17 @@ class _Session:
                 status=Status.OK,
                 measurements=outcome.measurements,
                 warnings=outcome.warnings,
-                provenance={**base, **_facts(outcome)},
+                provenance={**base, **_facts(outcome, base.get("task", {}))},
             )
             return record, outcome
         _free_memory()
         return record, None
+
+    def _outcome(self, cell: Cell) -> Outcome:
+        node, told = self.job.nodes[cell.id], _throttled(cell, self.report)
+        if cell.kind == "training":
+            return adapters.train(cell, self.subject, node, folder=self.job.folder, progress=told)
+        return build(node, where=cell.workload).run(self.subject, told)
 
     def _configure(self, cell: Cell, journal: Journal) -> None:
         """Tells the engine how the cell is to be scored, and where answers are kept."""
@@ -234,20 +231,20 @@ class _Session:
             self.report("phase", cell.id, phase, journal.earlier, journal.earlier)
         scoring = build(cell.spec["scoring"], where="scoring")
         device, told = Device.of(cell.spec["device"]), _throttled(cell, self.report)
-        exact, folder = {"dtype": "float32", "quantisation": "none"}, self.job.folder
+        exact = {"dtype": "float32", "quantisation": "none"}
         self.subject.lm.configure(
             scoring,
             journal=journal,
-            full=lambda: subjects.unloaded(cell, device, aside=exact, folder=folder).load(told).model,
-            repeated=cell.workload if sum(c.workload == cell.workload for c in self.job.cells) > 1 else "",
+            full=lambda: adapters.whole(cell, device, aside=exact, store=self.store, progress=told),
+            repeated=cell.workload if sum(c.workload == cell.workload for c in self.cells) > 1 else "",
         )
 
 
-def _facts(outcome: Outcome) -> dict[str, Any]:
+def _facts(outcome: Outcome, known: Mapping[str, Any]) -> dict[str, Any]:
     """The facts of `outcome` as they stand in a record; a probe that loads its subject itself tells that one's, too."""
     facts = dict(outcome.facts)
     subject = {"subject": dict(facts.pop("subject"))} if "subject" in facts else {}
-    return {**subject, "task": facts}
+    return {**subject, "task": {**facts, **known}}
 
 
 def _free_memory() -> None:

@@ -186,7 +186,7 @@ def test_a_killed_worker_is_a_record(tmp_path: Path) -> None:
 
 def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(tmp_path: Path) -> None:
     """Interrupted, the command says what is kept and how to go on, and leaves no process and no half file."""
-    process = _start(tmp_path, *STUDY)
+    process = _start(tmp_path, "run", "model=mini-gpt2-s", "task=zoo-sentiment,zoo-story,zoo-list,zoo-topic", "study=s")
     deadline = time.monotonic() + 120
     while not list((tmp_path / "results").rglob("*.json")) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -10,6 +10,7 @@ index       names of lm-eval's own tasks -> YAML files        (light)
 sources     what a task's source names -> its YAML files      (light)
 metric_names  the metrics a recipe has                     (light)
 checks      faults in a task's files, found without weights   (light)
+training_split  which split of a task is learnt from     (light)
 documents   identity, few-shot draws, nested subsets          (pure)
 metrics     numbers from answers                              (pure)
 text        token F1, BLEU, chrF, ROUGE                       (pure)
@@ -21,6 +22,7 @@ prompts     documents -> requests, with few-shot examples
 answer      requests -> answers of a subject
 score       answers -> samples and metric values, by lm-eval's rules
 run         all of it in order
+splits      a task's training split -> examples
 
 protocol    options behind letters: the prompts of the protocols `letter` and `generate`
 protocol_parse  the grammar of free answers                   (pure)

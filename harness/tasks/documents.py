@@ -40,7 +40,9 @@ def item_ids(documents: Iterable[Mapping[str, Any]]) -> list[str]:
     return ids
 
 
-def subset(ids: Sequence[str], *, limit: int | None, seed: int, strata: Sequence[Hashable] | None = None) -> list[int]:
+def subset(
+    ids: Sequence[str], *, limit: int | None, seed: int | str, strata: Sequence[Hashable] | None = None
+) -> list[int]:
     """Positions of a seeded random subset, in the original order.
 
     Subsets are nested: that of a smaller limit is within that of a larger one. With `strata` every stratum has its

@@ -72,7 +72,7 @@ def load(spec: Task, progress: Progress) -> tuple[Loaded, ...]:
 
 def _own(spec: Task, data: OwnData) -> Loaded:
     config, splits = own_config.build(spec, data)
-    config["custom_dataset"] = _given({name: _table(items, spec.name) for name, items in splits.items()})
+    config["custom_dataset"] = _given({name: table(items, spec.name) for name, items in splits.items()})
     task = _built(lambda: ConfigurableTask(config=config), name=spec.name, where=spec.name)
     return Loaded(name=spec.name, task=task, data=_digest(Path(data.file).expanduser()))
 
@@ -137,7 +137,7 @@ def _attach(config: dict[str, Any], leaf: sources.Leaf) -> str:
     options: dict[str, Any] = dict(config.pop("dataset_kwargs", None) or {})
     options.pop("trust_remote_code", None)  # datasets 4 refuses it; code of a data set is never run
     if files is not None and path == "json":
-        tables = {split: _table([row.fields for row in rows.read(file)], file.name) for split, file in files.items()}
+        tables = {split: table([row.fields for row in rows.read(file)], file.name) for split, file in files.items()}
         config["custom_dataset"] = _given(tables)
         return ", ".join(_digest(file) for file in files.values())
     if files is not None:
@@ -155,7 +155,12 @@ def _given(tables: Any) -> Callable[..., Any]:
     return lambda **_: tables
 
 
-def _table(items: list[dict[str, Any]], where: str) -> datasets.Dataset:
+def table(items: list[dict[str, Any]], where: str) -> datasets.Dataset:
+    """Rows as a data set.
+
+    Raises:
+        ValueError: a field holds values of different kinds.
+    """
     names = list(dict.fromkeys(name for item in items for name in item))
     try:
         return datasets.Dataset.from_dict({name: [item.get(name) for item in items] for name in names})

@@ -29,7 +29,8 @@ class OwnData:
         target_is: `text` or `position`: how a target names its choice; `auto` finds out, and asks where both fit.
         choices: the options: a list of texts, or the field that holds them (a list; in a CSV, separated by `|`).
             None for generation and language modelling.
-        train: file with rows for few-shot examples; None: other rows of `file`.
+        train: file with rows to learn from: few-shot examples, and what fine-tuning is given. None: other rows of
+            `file` as few-shot examples, and nothing to train on.
         stop: generation ends before the first of these.
         encoding: of both files.
     """
@@ -86,13 +87,14 @@ class OwnData:
         Raises:
             ConfigError: the first malformed row, as FILE:LINE: field and fault.
         """
-        return self._documents(self.file, kind)
+        return self.documents_in(self.file, kind)
 
     def examples(self, kind: str) -> list[dict[str, Any]]:
         """The rows of `train` as documents, those of `file` where there is none. Raises as `documents` does."""
-        return self._documents(self.train or self.file, kind)
+        return self.documents_in(self.train or self.file, kind)
 
-    def _documents(self, file: str, kind: str) -> list[dict[str, Any]]:
+    def documents_in(self, file: str, kind: str) -> list[dict[str, Any]]:
+        """The rows of another file of the same kind as documents. Raises as `documents` does."""
         found = rows.read(Path(file).expanduser(), encoding=self.encoding)
         self._check_fields(file, found, kind)
         documents = [self._document(row, file, kind) for row in found]

@@ -8,7 +8,9 @@ The options stand under the question in an order that is drawn for each document
     Answer:
 
 If the task's own prompt ends in a descriptor such as `Sentiment:`, that one ends it. A task that lists its options
-behind letters already keeps its prompt. Few-shot examples are asked alike, and answered by their letter.
+behind letters already keeps its prompt. One whose options are beginnings of the same text (as of Winogrande's blank)
+has no question: each option is listed with what follows it. Few-shot examples are asked alike, and answered by their
+letter.
 
 Layer: tasks; talks to lm-eval task objects.
 """
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 INSTRUCTION = "Answer with the letter of one option.\n\n"
 STOPS = ("\n\n",)
+"""What ends a free answer that follows examples. Without examples, answers may begin with an empty line."""
+
 NEW_TOKENS = 48
 """Most new tokens of a free answer, where the task says nothing."""
 
@@ -79,10 +83,10 @@ class Lettered:
 
     def __init__(self, loaded: Loaded, spec: Task, change: Change) -> None:
         task = loaded.task
-        if task.OUTPUT_TYPE != "multiple_choice" or task.multiple_input:
+        if task.OUTPUT_TYPE != "multiple_choice":
             raise Unsupported(
-                f"task {loaded.name}: its answers are not chosen from options under one question, which "
-                f"protocol={spec.protocol} lists; use protocol=likelihood"
+                f"task {loaded.name}: its answers are not chosen from options, which protocol={spec.protocol} lists; "
+                "use protocol=likelihood"
             )
         if isinstance(change, Shifted):
             raise Unsupported(
@@ -96,6 +100,7 @@ class Lettered:
         task, spec, before = self._loaded.task, self._spec, self._loaded.task.fewshot_cfg
         config, changed = copy.copy(task.config), copy.copy(task)
         examples: Any = copy.copy(before)
+        changed.multiple_input = 0
         config.doc_to_text = lambda document: self.listing(document).prompt
         config.doc_to_choice = lambda document: list(self.listing(document).letters)
         config.doc_to_target = lambda document: self.listing(document).order.index(_gold(task, document))
@@ -108,7 +113,8 @@ class Lettered:
         if spec.protocol == "generate":
             changed.OUTPUT_TYPE = "generate_until"
             most = spec.max_new_tokens or NEW_TOKENS
-            config.generation_kwargs = {"until": list(STOPS), "max_gen_toks": most, "temperature": 0.0}
+            until = list(STOPS) if spec.shots else []
+            config.generation_kwargs = {"until": until, "max_gen_toks": most, "temperature": 0.0}
         return dataclasses.replace(self._loaded, task=changed)
 
     def document(self, document: Document) -> Document:
@@ -125,7 +131,7 @@ class Lettered:
         task = self._loaded.task
         order = tuple(content[_KEY]) if _KEY in content else self._order(content)
         own = {name: value for name, value in content.items() if name != _KEY}
-        where, options = _where(task, own), [str(option).strip() for option in task.doc_to_choice(own)]
+        where, options = _where(task, own), _options(task, own)
         if len(order) != len(options):  # a variation took an option away
             order = tuple(range(len(options)))
         if where:
@@ -137,13 +143,13 @@ class Lettered:
         if len(options) > len(string.ascii_uppercase):
             raise ValueError(f"{len(options)} options, but there are {len(string.ascii_uppercase)} letters")
         texts, letters = tuple(options[number] for number in order), tuple(string.ascii_uppercase[: len(options)])
-        prompt = _under(str(task.doc_to_text(own)), letters, texts)
+        prompt = _under("" if task.multiple_input else str(task.doc_to_text(own)), letters, texts)
         return Listing(letters=letters, order=order, texts=texts, prompt=prompt)
 
     def _order(self, content: Mapping[str, Any]) -> tuple[int, ...]:
         """An order drawn by the seed and the document; that of the document where options speak of others."""
         task = self._loaded.task
-        where, options = _where(task, content), [str(option) for option in task.doc_to_choice(dict(content))]
+        where, options = _where(task, content), _options(task, content)
         order = list(range(len(options)))
         if not listed.bound(listed.options(content, where) if where else options):
             seed = int(documents.digest(self._spec.seed, documents.canonical(content)), 16)
@@ -151,8 +157,19 @@ class Lettered:
         return tuple(order)
 
 
+def _options(task: Any, content: Mapping[str, Any]) -> list[str]:
+    """The options as texts; beginnings of a text with the end that they share."""
+    options = [str(option) for option in task.doc_to_choice(dict(content))]
+    if task.multiple_input:
+        end = f"{task.config.target_delimiter}{task.doc_to_target(dict(content))}"
+        options = [option + end for option in options]
+    return [option.strip() for option in options]
+
+
 def _where(task: Any, content: Mapping[str, Any]) -> tuple[listed.Place, ...]:
     """Where the document holds options that its prompt lists behind labels of one character; empty if it does not."""
+    if task.multiple_input:
+        return ()
     labels = [str(option).strip() for option in task.doc_to_choice(dict(content))]
     if any(len(label) != 1 for label in labels):
         return ()
@@ -172,7 +189,7 @@ def _under(question: str, letters: Sequence[str], texts: Sequence[str]) -> str:
 def _gold(task: Any, content: Mapping[str, Any]) -> int:
     """The number of the right option, the first of several."""
     own = {name: value for name, value in content.items() if name != _KEY}
-    found = task.doc_to_target(own)
+    found = task.doc_to_text(own) if task.multiple_input else task.doc_to_target(own)
     first = found[0] if isinstance(found, list) else found
     options = [str(option).strip() for option in task.doc_to_choice(own)]
     if isinstance(first, int) and 0 <= first < len(options):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from harness.config import construct, one_of
 from harness.tasks.own import OwnData
@@ -55,7 +55,14 @@ class Task:
             only a likelihood has, as `acc_norm`, become `acc`.
         chat: whether a conversation is made of prompts by the chat template: `auto` leaves it to an API's chat endpoint
             and otherwise asks without, `on` uses the template of the model's tokenizer, `off` does without.
+        train: what a fine-tuned method learns: a split of the data set, or a file of rows like those of its recipe.
+            None: the recipe's training split, or that of its few-shot examples; of own data `data.train`.
+        dev: what its training is watched on: a split or a file. None: the recipe's validation split where that is
+            not evaluated, else what `training.n_dev` holds out.
     """
+
+    ASIDE: ClassVar[tuple[str, ...]] = ("train", "dev")
+    """Fields that change nothing of what is asked; a training has them (`training_split`)."""
 
     name: str
     kind: str
@@ -71,6 +78,8 @@ class Task:
     domain_of: str = ""
     protocol: str = "likelihood"
     chat: str = "auto"
+    train: str | None = None
+    dev: str | None = None
 
     def __post_init__(self) -> None:
         one_of(self.kind, KINDS, field="kind")

@@ -5,7 +5,6 @@ Layer: training; torch and transformers.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from transformers import TrainingArguments
@@ -34,7 +33,8 @@ def arguments(  # noqa: PLR0913 - what the settings alone do not say
         num_train_epochs=training.epochs,
         learning_rate=training.learning_rate,
         lr_scheduler_type=training.schedule if training.schedule != "constant" else "constant_with_warmup",
-        warmup_steps=math.ceil(training.warmup * steps * training.epochs),
+        # Rounded down: the first step of a warm-up has a rate of 0, which is a share of a short training.
+        warmup_steps=int(training.warmup * steps * training.epochs),
         per_device_train_batch_size=training.batch // training.accumulation,
         per_device_eval_batch_size=2 * training.batch,
         gradient_accumulation_steps=training.accumulation,

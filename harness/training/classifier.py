@@ -97,9 +97,11 @@ class ClassifierLM:
         """Tokens that the model can attend to."""
         return self._context
 
-    def configure(self, scoring: Any, *, journal: Any = None, full: Callable[[], Any] | None = None) -> None:
-        """Begins anew: a classifier has one way to answer, and answers are too quick to be kept in a journal."""
-        del scoring, journal, full
+    def configure(
+        self, scoring: Any, *, journal: Any = None, full: Callable[[], Any] | None = None, repeated: str = ""
+    ) -> None:
+        """Begins anew: a classifier has one way to answer, and answers are too quick to be kept."""
+        del scoring, journal, full, repeated
         self._known, self.computed_tokens = {}, 0
 
     def audit(self, progress: Progress) -> None:
@@ -119,12 +121,15 @@ class ClassifierLM:
         """Log-probability of the class of each (prompt, label), in order.
 
         Raises:
-            ValueError: a continuation that is no label.
+            Unsupported: a continuation that is no label.
+            ValueError: logits that are no numbers.
         """
         del documents
         for _, answer in requests:
             if answer.strip() not in self._numbers:
-                raise ValueError(f"answer {answer!r} is none of the labels this classifier was trained on")
+                raise Unsupported(
+                    f"answer {answer!r} is none of the labels this classifier was trained on: use objective=language"
+                )
         fresh = [text for text in dict.fromkeys(text for text, _ in requests) if text not in self._known]
         for text, found in zip(fresh, self._answers(fresh, progress), strict=True):
             self._known[text] = found

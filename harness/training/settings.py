@@ -31,7 +31,8 @@ class Training:
         batch: examples of a step.
         accumulation: parts that a step's batch is computed in, one after the other; divides `batch`.
         n_train: training examples; null: all there are. Smaller sets are within larger ones.
-        n_dev: examples held out of the training split where the task has no dev split; 0: none.
+        n_dev: examples of the dev split, which are held out of the training split where the task has none of its own.
+            0: its own one whole, or none.
         weight_decay: of AdamW; biases and norms have none.
         dropout: of every dropout layer; null: as the checkpoint's config says.
         label_smoothing: share of the probability that is spread over all labels.
@@ -44,7 +45,7 @@ class Training:
             by module and name (`letters.keyboard_typo`), or `eda.swap`, `eda.delete`, `eda.insert`, `eda.replace`.
         copies: changed copies of each example for every operation.
         strength: of the operations, 0..1.
-        seed: of initial weights, order, dropout and augmentation.
+        seed: of the choice of training examples, initial weights, order, dropout and augmentation.
         bf16: arithmetic in bfloat16; trained weights stay in float32. Null: where the model itself is in bfloat16.
         gradient_checkpointing: activations are computed again in the backward pass instead of kept.
         group_by_length: batches of examples of about the same length.

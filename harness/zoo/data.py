@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from harness.zoo.items import Item, Maker, Split
 
 FOLDER = Path(__file__).parent.parent / "tasks" / "definitions" / "zoo" / "data"
-TEST, POOL = 240, 40
+TEST, POOL, LEARN = 240, 40, 1024
 # Out of domain, examples come from the domain that is known.
 _WITHOUT_POOL = frozenset({"agreement", "perplexity", "sentiment_ood"})
+# What fine-tuning learns from: the first of it are the examples, and no model of the zoo was trained on any.
+_LEARNT = frozenset({"sentiment", "topic"})
 
 
 def files() -> Iterator[tuple[str, str]]:
@@ -25,6 +27,8 @@ def files() -> Iterator[tuple[str, str]]:
         yield f"{name}_test.jsonl", _lines(held_out(name, make, "test"))
         if name not in _WITHOUT_POOL:
             yield f"{name}_train.jsonl", _lines(held_out(name, make, "pool"))
+        if name in _LEARNT:
+            yield f"{name}_learn.jsonl", _lines(corpus.held_out(make, name, LEARN, split="pool"))
 
 
 def held_out(name: str, make: Maker, split: Split) -> list[Item]:

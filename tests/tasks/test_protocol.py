@@ -155,6 +155,37 @@ def test_options_that_the_task_lists_itself_are_not_listed_twice(zoo: Subject, t
         assert shown(sample.prompt)["ABC"[place]] == f"it is {number}"
 
 
+def test_options_that_begin_a_text_are_listed_with_its_end(zoo: Subject, tmp_path: Path) -> None:
+    """As Winogrande's: no question, whole sentences; options, right answers and ids are those of likelihood."""
+    rows = [
+        {"a": f"Anna thanked Mary, since Anna{n}", "b": f"Anna thanked Mary, since Mary{n}", "end": "had helped.",
+         "gold": n % 2}
+        for n in range(8)
+    ]  # fmt: skip
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "own.yaml").write_text(
+        "task: own\ndataset_path: json\ndataset_kwargs: {data_files: {test: rows.jsonl}}\ntest_split: test\n"
+        "fewshot_split: test\noutput_type: multiple_choice\ndoc_to_text: gold\ndoc_to_target: '{{end}}'\n"
+        "doc_to_choice: '{{[a, b]}}'\nmetric_list: [{metric: acc}]\n"
+    )
+    asked = {"name": "o", "kind": "multiple_choice", "source": str(tmp_path / "own.yaml"), "metrics": ["acc"]}
+    clean = Task(**asked).run(zoo, _silent).samples
+    for shots in (0, 2):
+        samples = Task(**asked, protocol="letter", shots=shots).run(zoo, _silent).samples
+        assert [(s.item_id, s.gold, s.options) for s in samples] == [(s.item_id, s.gold, s.options) for s in clean]
+        for sample in samples:
+            listed = shown(sample.prompt)
+            assert set(listed.values()) == {f"{option.strip()} had helped." for option in sample.options}
+            assert listed["AB"[int(sample.metrics["gold_position"])]] == f"{sample.gold} had helped."
+        assert samples[0].prompt.count("had helped.") == 2 * (shots + 1)
+    assert {s.gold.rpartition(" ")[2][:4] for s in clean} == {"Anna", "Mary"}
+    with Scripted(lambda prompt: next((t for t in shown(prompt).values() if "since Mary" in t), "?")) as server:
+        subject: Any = api(server)
+        samples = Task(**asked, protocol="generate").run(subject, _silent).samples
+    assert {"Mary" in s.pred for s in samples} == {True}
+    assert sum(s.metrics["acc"] for s in samples) == 4
+
+
 def test_a_plan_asks_in_every_protocol_and_knows_no_device_or_budget_of_an_api() -> None:
     """Cells are the same on another machine and under another budget, so that nobody pays twice."""
     asked = ["model=gpt-4o", "task=[zoo-sentiment,zoo-list]", "protocol=letter,generate"]
@@ -225,6 +256,29 @@ def test_free_answers_are_read_or_counted_for_what_they_are() -> None:
     assert found["acc_parsed"] == pytest.approx(sum(s.gold == "positive" for s in kept) / len(kept))
     assert outcome.facts["chat"] == "on (by the endpoint)"
     assert any("answers decline to choose" in line for line in outcome.warnings)
+
+
+def test_an_answer_may_begin_with_empty_lines() -> None:
+    """It is not cut before it begins; behind examples, where answers follow at once, the next example is."""
+
+    def said(prompt: str) -> str:
+        return "\n\nB. " + shown(prompt).get("B", "?") + "\n\nAnd so on."
+
+    with Scripted(said) as server:
+        subject: Any = api(server)
+        outcome = sentiment("generate").run(subject, _silent)
+        sentiment("generate", shots=1).run(subject, _silent)
+    assert {s.metrics["pred_position"] for s in outcome.samples} == {1.0}
+    asked = [body for body in server.bodies if "Sentiment:" in str(body)]
+    assert [body.get("stop") for body in (asked[0], asked[-1])] == [None, ["\n\n"]]
+
+
+def test_an_empty_answer_is_an_answer_that_names_nothing() -> None:
+    """Neither missing nor a refusal: unparsed, and wrong."""
+    with Scripted(lambda _: "") as server:
+        subject: Any = api(server)
+        found = values(sentiment("generate").run(subject, _silent))
+    assert (found["unparsed"], found["refusal"], found["missing"], found["acc"]) == (1.0, 0.0, 0.0, 0.0)
 
 
 def test_a_failed_call_is_no_wrong_answer_and_bounds_the_accuracy() -> None:

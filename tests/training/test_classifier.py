@@ -57,7 +57,7 @@ def test_what_is_no_label_is_refused(learners):
     torch.manual_seed(0)
     model = headed(subject.model, subject.tokenizer, labels=2)
     lm = ClassifierLM(model, subject.tokenizer, labels=learners.LABELS, context=64, batch=4)
-    with pytest.raises(ValueError, match=r"answer ' bad' is none of the labels"):
+    with pytest.raises(Unsupported, match=r"answer ' bad' is none of the labels"):
         lm.score([("the cat", " bad")], learners.quiet)
     for call in (lambda: lm.generate([], learners.quiet), lambda: lm.score_rolling([], learners.quiet)):
         with pytest.raises(Unsupported, match="objective=language"):

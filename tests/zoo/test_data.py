@@ -32,10 +32,10 @@ def test_labels_are_balanced() -> None:
 
 
 def test_size_of_the_package() -> None:
-    """Weights take at most 12 MB, task data at most 440 kB."""
+    """Weights take at most 12 MB, task data at most 840 kB."""
     weights = zoo.folder(zoo.names()[0]).parent
     assert sum(path.stat().st_size for path in weights.rglob("*") if path.is_file()) <= 12e6
-    assert sum(path.stat().st_size for path in data.FOLDER.iterdir()) <= 440e3
+    assert sum(path.stat().st_size for path in data.FOLDER.iterdir()) <= 840e3
 
 
 def test_folder_names_the_nearest_models() -> None:
