@@ -29,7 +29,7 @@ def test_every_leaf_constructs(group: str) -> None:
         assert abouts[name], name
 
 
-LOCAL = ("real_small", "robustness")
+LOCAL = ("real_small", "robustness", "gpt3_gpt4")
 """Experiments on benchmark slices from local files."""
 
 

@@ -127,7 +127,7 @@ class Server(Service):
         key: the key it asks for.
         names: models it has.
         shift: places by which echoed log-probabilities are wrong, those of the generated token included.
-        refuse: `(body) -> (status, message, code)` or None.
+        refuse: `(body) -> (status, message, code)`, perhaps with headers, or None.
     """
 
     def __init__(self, subject=None, *, key="", names=("tiny",), shift=0, refuse=None, port=0):  # noqa: PLR0913 - one switch a fault
@@ -135,7 +135,7 @@ class Server(Service):
         self.refuse = refuse or (lambda _: None)
         self.fingerprint = "fp_1"
         self.answered = Counter()
-        self.bodies = []
+        self.bodies, self.paths = [], []
         self.lock = threading.Lock()
         super().__init__(port)
 
@@ -151,12 +151,12 @@ class Server(Service):
         if body["model"] not in self.names:
             return handler.error(404, f"The model {body['model']} does not exist", "model_not_found")
         if refused := self.refuse(body):
-            status, message, code = refused
-            return handler.error(status, message, code)
+            return handler.error(*refused)
         with self.lock:
-            answer = self.answer(body, chat=handler.path.endswith("/chat/completions"))
+            answer = self.answer(body, chat="/chat/completions" in handler.path)
             self.answered[json.dumps(body, sort_keys=True)] += 1
             self.bodies.append(body)
+            self.paths.append(handler.path)
         return handler.stream(chunks(answer)) if body.get("stream") else handler.reply(200, answer)
 
     def answer(self, body, *, chat):
@@ -250,19 +250,31 @@ class Proxy(Service):
             return self.forward(handler, "POST", raw)
         return getattr(self, f"plant_{fault}")(handler, body)
 
-    def forward(self, handler, method, raw):
-        """Passes a request on."""
+    def forward(self, handler, method, raw, change=lambda data: data, pause=0.0):
+        """Passes a request on, its answer changed, or in ten pieces with pauses between them."""
         upstream = http.client.HTTPConnection(self.target.netloc, timeout=30)
         headers = {"Content-Type": "application/json", "Authorization": handler.headers.get("Authorization", "")}
         upstream.request(method, handler.path, body=raw, headers=headers)
         answer = upstream.getresponse()
-        data = answer.read()
+        data = change(answer.read())
         handler.send_response(answer.status)
         handler.send_header("Content-Type", answer.getheader("Content-Type"))
         handler.send_header("Content-Length", str(len(data)))
         handler.end_headers()
-        handler.wfile.write(data)
+        size = len(data) // 10 + 1 if pause else len(data)
+        for start in range(0, len(data), size):
+            handler.wfile.write(data[start : start + size])
+            time.sleep(pause)
         upstream.close()
+
+    def plant_trickling(self, handler, body):
+        """The answer, slowly."""
+        self.forward(handler, "POST", json.dumps(body).encode(), pause=0.005)
+
+    def plant_renamed(self, handler, body):
+        """The answer, under the name of another model."""
+        name = json.dumps(body["model"]).encode()
+        self.forward(handler, "POST", json.dumps(body).encode(), change=lambda data: data.replace(name, b'"another"'))
 
     def plant_limited(self, handler, _):
         """Too many requests, with a time to wait."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import runpy
+import shutil
+import ssl
+import subprocess
 import threading
 import time
 import zlib
@@ -45,7 +48,8 @@ def items(count):
     return [(f"question number {n}?", {"max_gen_toks": 8, "until": ["\n"]}) for n in range(count)]
 
 
-FAULTS = ("limited", "broken", "dropped", "malformed", "null", "cut", "filtered")
+FAULTS = ("limited", "broken", "dropped", "malformed", "null", "cut", "filtered", "trickling", "renamed")
+HARMLESS = ("", "trickling", "renamed")
 
 
 def every_fifth(body, attempt):
@@ -55,21 +59,36 @@ def every_fifth(body, attempt):
     return "limited" if fault == "filtered" and attempt > 1 else fault
 
 
-@pytest.mark.parametrize(("stream", "count"), [(True, 300), (False, 100)])
-def test_a_study_under_faults_gives_the_same_answers_and_pays_once(tmp_path, stream, count):
-    """A fault in a fifth of the calls: no answer is lost or changed, none is answered twice."""
-    with API.Server() as server:
-        wanted = [server.continued(prompt, {}, 8)["text"].partition("\n")[0] for prompt, _ in items(count)]
-        with API.Proxy(server.base_url, every_fifth) as proxy:
-            lm = connected(proxy.base_url, tmp_path, rules={"stream": stream})
-            server.answered.clear()
-            found = lm.generate(items(count), silent)
+@pytest.fixture(scope="module")
+def zoo():
+    """The smallest model of the zoo, loaded here."""
+    from harness.models.spec import ModelSpec
+    from harness.models.subject import load
+
+    return load(ModelSpec(name="mini", family="gpt2", source="zoo:mini-gpt2-s"), CPU, silent)
+
+
+@pytest.mark.parametrize(("stream", "count"), [(True, 300), (False, 60)])
+def test_a_study_under_faults_gives_the_same_answers_and_pays_once(zoo, tmp_path, stream, count):
+    """A model of the zoo, a fault in a fifth of the calls: no answer is lost or changed, none is paid for twice."""
+    asks = [(f"Anna saw {n} dogs near", {"max_gen_toks": 3, "until": ["."]}) for n in range(count)]
+    wanted = [one.text for one in zoo.lm.generate(asks, silent)]
+    with API.Server(zoo) as server, API.Proxy(server.base_url, every_fifth) as proxy:
+        lm = connected(proxy.base_url, tmp_path, endpoint="completions", rules={"stream": stream, "echo": "no"})
+        server.answered.clear()
+        proxy.planted.clear()
+        found = lm.generate(asks, silent)
     assert [one.text for one in found] == wanted
-    assert len(set(FAULTS) & set(proxy.planted)) >= 6
+    assert len(set(wanted)) > 5
+    assert len(set(FAULTS) & set(proxy.planted)) >= (len(FAULTS) if stream else 6)
     assert sum(times for fault, times in proxy.planted.items() if fault) >= 0.15 * count
     assert (len(server.answered), set(server.answered.values())) == (count, {1})
-    facts = lm.facts()["api"]["requests"]
-    assert (facts["asked"], facts["missing"], facts["sent"]) == (count, {}, count + facts["retries"])
+    facts = lm.facts()["api"]
+    assert (facts["requests"]["asked"], facts["requests"]["missing"]) == (count, {})
+    assert facts["requests"]["retries"] == sum(n for fault, n in proxy.planted.items() if fault not in HARMLESS)
+    assert facts["requests"]["sent"] == count + facts["requests"]["retries"]
+    assert facts["models"] == {"tiny": count - proxy.planted["renamed"], "another": proxy.planted["renamed"]}
+    assert any("the endpoint changed meanwhile: model names" in line for line in lm.cautions())
 
 
 def test_an_interrupted_study_asks_nothing_twice(tmp_path):
@@ -179,8 +198,9 @@ def test_bad_input_is_one_line(monkeypatch):
             connected(server.base_url, key="TEST_API_KEY", model="tinny")
         with pytest.raises(ConfigError, match=r"lists 2 models \(tiny, large\): name one"):
             connected(server.base_url, key="TEST_API_KEY", model="auto")
-    with pytest.raises(ConfigError, match=r"cannot be reached: .*; is the server running"):
-        connected(server.base_url)
+    for model in ("tiny", "auto"):
+        with pytest.raises(ConfigError, match=r"cannot be reached: .*; is the server running"):
+            connected(server.base_url, model=model)
     monkeypatch.delenv("TEST_API_KEY")
     with pytest.raises(ConfigError, match="environment variable TEST_API_KEY, which is not set"):
         connected(server.base_url, key="TEST_API_KEY")
@@ -250,3 +270,64 @@ def test_the_client_adds_little_to_the_servers_time():
             lm.generate(items(64), silent)
             alone = 64 * 0.05
             assert time.monotonic() - began < alone / 2
+
+
+def test_an_end_is_not_waited_for():
+    """A request that was told to wait long does not hold up a run that has ended."""
+    waiting = lambda body: (429, "wait", "", [("Retry-After", "100")]) if "number 0?" in str(body) else None  # noqa: E731
+    with API.Server(refuse=waiting) as server:
+        lm = connected(server.base_url, pacing={"attempts": 3, "breaker": 1, "patience": 200})
+        began = time.monotonic()
+        server.refuse = lambda body: waiting(body) or ((400, "no", "") if "number 1?" in str(body) else None)
+        with pytest.raises(Stopped, match="status 400: no"):
+            lm.generate(items(2), silent)
+    assert time.monotonic() - began < 50
+
+
+def test_what_the_preflight_took_counts_as_spent(tmp_path):
+    """A study that is begun again and again does not spend more than its budget on asking who is there."""
+    fields = {"prices": PRICES, "budget_usd": 0.05}
+    with API.Server() as server:
+        for _ in range(10):
+            try:
+                connected(server.base_url, tmp_path, **fields)
+            except (Stopped, ConfigError) as error:
+                assert "budget of 0.05 USD is used up" in str(error)  # noqa: PT017 - most of them raise
+        tokens = sum(len(body["messages"][-1]["content"].split()) + 4 for body in server.bodies)
+    assert 0 < len(server.bodies) < 10
+    assert tokens * PRICES["input"] / 1e6 <= 0.05
+
+
+def test_what_the_server_says_is_passed_on_in_every_form():
+    """OpenAI's error, FastAPI's detail, a bare text."""
+    for content in ({"error": {"message": "it is so"}}, {"detail": "it is so"}, {"error": "it is so"}, b"it is so"):
+        with API.Server() as server:
+            server.post = lambda handler, _, content=content: handler.reply(400, content)
+            with pytest.raises(ConfigError, match=r"^model tiny: status 400: .*it is so"):
+                connected(server.base_url)
+
+
+def test_an_address_without_its_version_is_asked_about():
+    """A 404 of a server that lists no models is more likely a wrong address than a wrong name."""
+    with API.Server(refuse=lambda _: (404, "Not Found", "")) as server:
+        server.get = lambda handler: handler.error(404, "Not Found")
+        with pytest.raises(ConfigError, match=r"status 404\); is model.base_url=http://127.* right\? Most end in /v1"):
+            connected(server.base_url)
+
+
+def test_a_certificate_that_nobody_signed_is_told(tmp_path, monkeypatch):
+    """One line that names the variable for an authority of one's own; with it, the server is asked."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl to make a certificate")
+    subject = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject]
+    subprocess.run([*made, "-keyout", tmp_path / "key", "-out", tmp_path / "crt"], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "crt", tmp_path / "key")
+    with API.Server() as server:
+        server.http.socket = context.wrap_socket(server.http.socket, server_side=True)
+        address = server.base_url.replace("http", "https")
+        with pytest.raises(ConfigError, match=r"certificate of 127.* cannot be verified; SSL_CERT_FILE names the file"):
+            connected(address)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "crt"))
+        assert connected(address).generate(items(1), silent)[0].text.startswith("answer")

@@ -131,6 +131,20 @@ def test_a_server_whose_values_are_shifted_gives_no_likelihood(zoo):
             model.score(PAIRS, silent)
 
 
+def test_an_opening_begins_every_text_once(zoo, served):
+    """A server that needs a beginning-of-text token gets it, and gives what the model gives behind that token."""
+    token = zoo.tokenizer.eos_token
+    fields = zoo_fields(zoo)
+    model = lm(served, **{**fields, "rules": {**fields["rules"], "opening": token, "top_logprobs": 5}})
+    pairs = [(context, after) for context, after in PAIRS if context]
+    opened = [(token + context, after) for context, after in pairs]
+    found = model.score([*pairs, *opened], silent)
+    for ours, theirs in zip(found, zoo.lm.score([*opened, *opened], silent), strict=True):
+        assert ours.logprob == pytest.approx(theirs.logprob, abs=1e-4)
+    model.generate([(pairs[0][0], {"max_gen_toks": 2})], silent)
+    assert all(body["prompt"].count(token) == 1 for body in served.bodies[-5:])
+
+
 def test_a_chat_model_says_which_protocols_work():
     """One line that names model, reason and what works instead."""
     with API.Server() as server:
@@ -217,3 +231,12 @@ def test_facts_say_what_was_asked_what_it_took_and_who_answered():
     assert (facts["models"], facts["fingerprints"]) == ({"tiny": 2}, {"fp_1": 1, "fp_2": 1})
     assert any("fp_1" in line and "fp_2" in line for line in model.cautions())
     assert facts["first_token_seconds"]["n"] == 2
+
+
+def test_azures_older_addresses_name_the_model_and_the_version():
+    """The deployment stands in the path, the version of the API behind it."""
+    with API.Server() as server:
+        fields = {"endpoint": "chat", "base_url": server.base_url.removesuffix("/v1"), "api_version": "2024-10-21"}
+        model = lm(server, **fields)
+        assert model.generate([("Hi", {})], silent)[0].text.startswith("answer")
+    assert set(server.paths) == {"/openai/deployments/tiny/chat/completions?api-version=2024-10-21"}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, final
 
 from harness.models.api.answers import Missing, Stopped
@@ -63,6 +64,7 @@ class Asker:
         self._spec, self._tokens, self._ledger, self._pacer = spec, tokens, ledger, pacer
         self._rehearse = rehearse
         self._stop: Stopped | None = None
+        self._ended = asyncio.Event()
         self._in_a_row = 0
         self._ever = False
 
@@ -102,7 +104,7 @@ class Asker:
 
     async def _all(self, todo: Sequence[Ask], found: dict[str, Reply | Missing], progress: Progress) -> None:
         """Fills `found`. When it is to stop, requests in flight are still waited for: they are paid for."""
-        self._stop = None
+        self._stop, self._ended = None, asyncio.Event()
         queue = iter(todo)
         async with connected(self._spec) as wire:
             workers = min(self._spec.pacing.concurrency, len(todo))
@@ -139,8 +141,10 @@ class Asker:
     async def _affordable(self, ask: Ask) -> bool:
         """Whether the budget has room for `ask`, once those in flight are settled."""
         while why := self._ledger.refusal(ask):
-            if self._stop is not None or self._ledger.flying == 0:
-                self._stop = self._stop or Stopped(why, budget=True)
+            if self._stop is not None:
+                return False
+            if self._ledger.flying == 0:
+                self._end(Stopped(why, budget=True))
                 return False
             await asyncio.sleep(_WAIT_FOR_ROOM)
         return True
@@ -162,11 +166,22 @@ class Asker:
                 if attempt == self._spec.pacing.attempts or filtered == FILTERED_TRIES or not self._again(error):
                     raise
                 self.account.retries += 1
-                await asyncio.sleep(self._delay(error, attempt))
+                await self._rest(self._delay(error, attempt))
+                if self._stop is not None:
+                    raise
             else:
                 self._keep(ask, reply)
                 return reply
         raise AssertionError("unreachable: the last try raises")
+
+    async def _rest(self, seconds: float) -> None:
+        """Waits, but not for an endpoint that nothing more is asked of."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), seconds)
+
+    def _end(self, stop: Stopped) -> None:
+        self._stop = stop
+        self._ended.set()
 
     async def _once(self, wire: Wire, ask: Ask, attempt: int) -> Reply:
         self.account.sent += 1
@@ -200,7 +215,7 @@ class Asker:
         try:
             self.kept.add_text(ask.key, reply.to_json(), reply.usage.prompt + reply.usage.new)
         except OSError as error:
-            self._stop = Stopped(f"replies cannot be kept: {error.strerror}; nothing more is paid for")
+            self._end(Stopped(f"replies cannot be kept: {error.strerror}; nothing more is paid for"))
 
     def _failed(self, error: CallError) -> None:
         """Counts a request that failed for good, and ends the whole where it is one too many."""
@@ -208,7 +223,7 @@ class Asker:
             self._in_a_row += 1
         if error.fatal or self._in_a_row >= self._spec.pacing.breaker:
             many = "" if error.fatal else f"{self._in_a_row} requests in a row failed for good: "
-            self._stop = Stopped(f"{many}{error}")
+            self._end(Stopped(f"{many}{error}"))
             return
         self.account.missing[error.kind] += 1
         self.account.reasons.setdefault(error.kind, str(error))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _RETRIED = frozenset({408, 409, 425, 429})
 _SERVER = 500
 _LONG = ("context length", "context window", "maximum context", "context size", "too many tokens", "too long")
+_SAID = ("message", "detail", "error")
 _NO_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 
 
@@ -127,9 +128,10 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 def _message(error: openai.APIStatusError, spec: ApiSpec) -> str:
+    """What the endpoint says: OpenAI's own form, or `detail` of servers made with FastAPI."""
     body: Any = error.body
-    said = body.get("message") if isinstance(body, dict) else None
-    return _clean(said if isinstance(said, str) and said else error.message, spec)
+    said = next((body[name] for name in _SAID if body.get(name)), "") if isinstance(body, dict) else body
+    return _clean(str(said or error.message), spec)
 
 
 def _clean(text: str, spec: ApiSpec) -> str:

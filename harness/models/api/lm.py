@@ -227,13 +227,14 @@ class ApiLM:
     def _impossible(self, protocol: str, needs: str) -> str:
         able = " and ".join(self.abilities.protocols)
         verb = "works" if len(self.abilities.protocols) == 1 else "work"
-        why = f" ({self.abilities.why})" if self.abilities.why else ""
+        why = f" ({self.abilities.why})" if self.abilities.why and protocol == "likelihood" else ""
         return f"{self._spec.name} at {self._spec.host} gives no {needs}, which {protocol} needs{why}; {able} {verb}"
 
     def _scored(self, pairs: Sequence[tuple[str, str, bool]], progress: Progress) -> list[Scored | Missing]:
+        texts = [payload.opened(self._spec, before + after) for before, after, _ in pairs]
         asks = [
-            self._ask(payload.echo(self._spec, before + after), before + after, new=1, cut=len(after))
-            for before, after, _ in pairs
+            self._ask(payload.echo(self._spec, text), text, new=1, cut=len(after))
+            for text, (_, after, _) in zip(texts, pairs, strict=True)
         ]
         found: list[Scored | Missing] = []
         for reply, (_, _, lost) in zip(self._asker.ask(asks, progress, phase="scoring"), pairs, strict=True):

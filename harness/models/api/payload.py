@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias, final
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Ask:
     prompt_tokens: int = 0
     new: int = 1
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Digest of everything that the reply depends on."""
         content = [self.address, self.body, self.repeat, self.cut]
@@ -57,6 +58,12 @@ class Ask:
 def text_of(prompt: Prompt) -> str:
     """All words of a prompt."""
     return prompt if isinstance(prompt, str) else "\n".join(message["content"] for message in prompt)
+
+
+def opened(spec: ApiSpec, text: str) -> str:
+    """A text as /completions gets it: an empty one is the beginning of a document; `rules.opening` begins each."""
+    text = text or spec.rules.prefix
+    return text if text.startswith(spec.rules.opening) else spec.rules.opening + text
 
 
 def generation(spec: ApiSpec, prompt: Prompt, options: Options, *, repeat: int = 0) -> dict[str, Any]:
@@ -102,7 +109,7 @@ def echo(spec: ApiSpec, text: str) -> dict[str, Any]:
 
     One token is generated: some servers take a limit of 0 for none.
     """
-    body = {"model": spec.model, "prompt": text, spec.rules.limit: 1, "echo": True, "logprobs": 1}
+    body = {"model": spec.model, "prompt": opened(spec, text), spec.rules.limit: 1, "echo": True, "logprobs": 1}
     return body | ({"temperature": 0.0} if spec.rules.temperature else {}) | dict(spec.rules.extra)
 
 
@@ -110,7 +117,7 @@ def _prompt(spec: ApiSpec, prompt: Prompt) -> dict[str, Any]:
     if spec.endpoint == "completions":
         if not isinstance(prompt, str):
             raise ValueError("a model at /completions continues texts and takes no conversation: chat=off")
-        return {"prompt": prompt or spec.rules.prefix}
+        return {"prompt": opened(spec, prompt)}
     messages = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else [dict(m) for m in prompt]
     return {"messages": _with_roles(messages, spec.rules.system)}
 

@@ -67,8 +67,24 @@ class Abilities:
         return f"no log-probabilities: only generate works ({self.why})"
 
 
-def preflight(spec: ApiSpec, *, tokens: Tokens, ledger: Ledger, pacer: Pacer) -> tuple[ApiSpec, Abilities]:
-    """`spec` with the model's name settled, and what its endpoint is able to.
+@final
+@dataclass(frozen=True, kw_only=True)
+class Cleared:
+    """What came of a preflight.
+
+    Attributes:
+        spec: with the model's name settled.
+        abilities: of its endpoint.
+        paid: what its requests took: usage and cost, without what was said.
+    """
+
+    spec: ApiSpec
+    abilities: Abilities
+    paid: tuple[Reply, ...]
+
+
+def preflight(spec: ApiSpec, *, tokens: Tokens, ledger: Ledger, pacer: Pacer) -> Cleared:
+    """The model's name, settled, and what its endpoint is able to.
 
     Raises:
         ConfigError: one line: the key, the name or the address is wrong.
@@ -81,20 +97,20 @@ def preflight(spec: ApiSpec, *, tokens: Tokens, ledger: Ledger, pacer: Pacer) ->
 class _Flight:
     def __init__(self, spec: ApiSpec, tokens: Tokens, ledger: Ledger, pacer: Pacer) -> None:
         self._spec, self._tokens, self._ledger, self._pacer = spec, tokens, ledger, pacer
+        self._paid: list[Reply] = []
 
-    async def run(self) -> tuple[ApiSpec, Abilities]:
+    async def run(self) -> Cleared:
         async with connected(self._spec) as wire:
-            if self._spec.model == "auto":
-                self._spec = dataclasses.replace(self._spec, model=await self._only(wire))
             try:
+                if self._spec.model == "auto":
+                    self._spec = dataclasses.replace(self._spec, model=await self._only(wire))
                 first, top = await self._first(wire)
             except CallError as error:
                 raise ConfigError(await self._explained(wire, error)) from None
             echoes, why = await self._echoes(wire)
             # What the reply has of it decides, whatever was asked for.
-            return self._spec, Abilities(
-                echo=echoes, top=top, why=why, model=first.model, fingerprint=first.fingerprint
-            )
+            found = Abilities(echo=echoes, top=top, why=why, model=first.model, fingerprint=first.fingerprint)
+            return Cleared(spec=self._spec, abilities=found, paid=tuple(self._paid))
 
     async def _first(self, wire: Wire) -> tuple[Reply, int]:
         body = payload.first_token(self._spec, TEXT)
@@ -128,12 +144,13 @@ class _Flight:
         Raises:
             CallError: prompts are not echoed.
         """
-        await self._asked(wire, payload.echo(self._spec, TEXT), prompt=TEXT, cut=len(" city of"))
+        text = payload.opened(self._spec, TEXT)
+        await self._asked(wire, payload.echo(self._spec, text), prompt=text, cut=len(" city of"))
         alone = await self._asked(wire, {**payload.first_token(self._spec, TEXT), "logprobs": 1})
         said, logprob = alone.text, max(alone.top.values(), default=None)
         if logprob is None or not said.strip():
             return ""
-        longer = TEXT + said
+        longer = text + said
         after = await self._asked(wire, payload.echo(self._spec, longer), prompt=longer, cut=len(said))
         if after.span is None or after.span.straddles or after.span.tokens != 1:
             return ""
@@ -141,7 +158,8 @@ class _Flight:
             return ""
         return (
             f"the log-probabilities of a prompt do not belong to its tokens: {said!r} has {logprob:.2f} nat as an "
-            f"answer and {after.span.logprob:.2f} in the prompt"
+            f"answer and {after.span.logprob:.2f} in the prompt; where the server adds no beginning-of-text token, "
+            "model.rules.opening with that token's text may mend it"
         )
 
     async def _asked(self, wire: Wire, body: dict[str, Any], *, prompt: str = TEXT, cut: int = 0) -> Reply:
@@ -159,26 +177,32 @@ class _Flight:
                     raise
                 await asyncio.sleep(wait)
             else:
-                self._ledger.pay(reply.usage)
+                usd = self._ledger.pay(reply.usage)
+                self._paid.append(Reply(text="", usage=reply.usage, usd=usd, model=reply.model))
                 return reply
         raise AssertionError("unreachable: the last try raises")
 
     async def _only(self, wire: Wire) -> str:
         names = await wire.models()
         if len(names) != 1:
-            listed = (
-                f"lists {len(names)} models ({', '.join(names[:5])})"
-                if names
-                else "lists no model, or cannot be reached"
-            )
+            listed = f"lists {len(names)} models ({', '.join(names[:5])})" if names else "lists no model"
             raise ConfigError(f"model {self._spec.name}: {self._spec.host} {listed}: name one with model.model=")
         return names[0]
 
     async def _explained(self, wire: Wire, error: CallError) -> str:
         line = f"model {self._spec.name}: {error}"
         if error.status == 404:  # noqa: PLR2004 - HTTP
-            names = await wire.models()
-            return f"{line}: {nearest(self._spec.model, names)}" if names else line
+            if names := await _listed(wire):
+                return f"{line}: {nearest(self._spec.model, names)}"
+            return f"{line}; is model.base_url={self._spec.base_url} right? Most end in /v1"
         if error.status == 0 and "reached" in str(error):
             return f"{line}; is the server running, and model.base_url={self._spec.base_url} right?"
         return line
+
+
+async def _listed(wire: Wire) -> list[str]:
+    """Names of the models that a server lists; none where it does not say."""
+    try:
+        return await wire.models()
+    except CallError:
+        return []

@@ -37,6 +37,8 @@ class Rules:
         stream: whether replies may be streamed, which tells the time to the first token.
         headroom: tokens that a model may think before it answers, on top of what the answer may have.
         prefix: text that stands for the beginning of a document, where a request has no context.
+        opening: text put before every prompt of /completions that does not begin with it: a beginning-of-text token
+            that the server needs and does not add (llama-cpp-python's echo is a token off without one).
         extra: further fields of every body.
     """
 
@@ -50,12 +52,16 @@ class Rules:
     stream: bool = True
     headroom: int = 0
     prefix: str = ""
+    opening: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
         one_of(self.limit, LIMITS, field="rules.limit")
         one_of(self.echo, ECHO, field="rules.echo")
         one_of(self.system, SYSTEM, field="rules.system")
+        for name in ("prefix", "opening"):
+            if not isinstance(getattr(self, name), str):
+                raise TypeError(f"rules.{name}={getattr(self, name)!r} must be a text")
         for name in ("temperature", "seed", "stream"):
             if type(getattr(self, name)) is not bool:
                 raise ValueError(f"rules.{name}={getattr(self, name)!r} must be true or false")

@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 import zlib
 from typing import TYPE_CHECKING, Any, Protocol, final
 
@@ -72,6 +73,14 @@ class RequestStore:
             begun = b"" if file.tell() == 0 or _ends_a_line(self._path) else b"\n"
             file.write(b"%b%08x %b\n" % (begun, zlib.crc32(entry), entry))
         self._replies[key] = (text, tokens)
+
+    def add_spent(self, text: str, tokens: int) -> None:
+        """Keeps a reply that nobody will ask for again, so that it counts as spent.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        self.add_text(f"spent-{secrets.token_hex(8)}", text, tokens)
 
 
 def spent(folder: Path) -> tuple[float, int]:

@@ -65,9 +65,13 @@ def connect(spec: ApiSpec, device: Device, progress: Progress, *, folder: Path |
     tokens = Tokens(spec.tokenizer)
     before = (0.0, 0) if folder is None else store.spent(folder)
     ledger, pacer = Ledger(spec, before=before, exact=tokens.exact), Pacer(spec.pacing)
-    named, abilities = preflight(spec, tokens=tokens, ledger=ledger, pacer=pacer)
+    cleared = preflight(spec, tokens=tokens, ledger=ledger, pacer=pacer)
+    named, abilities = cleared.spec, cleared.abilities
     lm = ApiLM(named, abilities, tokens=tokens, ledger=ledger, pacer=pacer)
-    lm.store = None if folder is None else store.RequestStore.of(folder, named)
+    if folder is not None:
+        lm.store = store.RequestStore.of(folder, named)
+        for reply in cleared.paid:
+            lm.store.add_spent(reply.to_json(), reply.usage.prompt + reply.usage.new)
     progress(f"loading: {abilities.sentence}", 1, 1)
     return ApiSubject(spec=spec, device=device, lm=lm, facts=_facts(named, abilities))
 

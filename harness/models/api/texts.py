@@ -26,6 +26,8 @@ class Texts:
 
     def __init__(self, spec: ApiSpec, tokens: Tokens) -> None:
         self._spec, self._tokens = spec, tokens
+        # What an opening takes, if it takes anything, is no room for a text.
+        self._context = None if spec.context is None else spec.context - tokens.count(spec.rules.opening)
 
     def pair(self, context: str, continuation: str) -> tuple[str, str, bool]:
         """Texts before and after the boundary, and whether the first was cut to fit.
@@ -41,26 +43,26 @@ class Texts:
         after = context[len(kept) :] + continuation
         if not kept:
             return self._prefix(after), after, False
-        if self._spec.context is None:
+        if self._context is None:
             return kept, after, False
-        room = self._spec.context - 1 - self._tokens.count(after)
+        room = self._context - 1 - self._tokens.count(after)
         before, lost = self._tokens.tail(kept, max(1, room))
         return before, after, lost
 
     def windows(self, text: str) -> list[tuple[str, str, bool]]:
         """A text as pairs that predict each of its characters once; every window but the first has a word before it."""
         prefix = self._prefix(text)
-        limit = (self._spec.context or 0) - 2
-        if self._spec.context is None or not self._tokens.exact or self._tokens.count(text) <= limit:
+        limit = (self._context or 0) - 2
+        if self._context is None or not self._tokens.exact or self._tokens.count(text) <= limit:
             return [(prefix, text, False)] if text else []
         pieces = self._tokens.pieces(text, max(1, limit - _WORD))
         return [(text[before:start] if start else prefix, text[start:end], False) for before, start, end in pieces]
 
     def prompt(self, prompt: Prompt, new: int) -> tuple[Prompt, bool]:
         """A text cut on the left to what an answer of `new` tokens leaves it; conversations are left as they are."""
-        if not isinstance(prompt, str) or self._spec.context is None:
+        if not isinstance(prompt, str) or self._context is None:
             return prompt, False
-        room = self._spec.context - new - self._spec.rules.headroom - 2 * MESSAGE_TOKENS
+        room = self._context - new - self._spec.rules.headroom - 2 * MESSAGE_TOKENS
         return self._tokens.tail(prompt, max(1, room))
 
     def fitted(self, options: Options) -> Options:

@@ -58,12 +58,16 @@ class Wire:
             raise told(error, self._spec) from None
 
     async def models(self) -> list[str]:
-        """Names of the models that the server lists; none where it does not say."""
+        """Names of the models that the server lists.
+
+        Raises:
+            CallError: it does not say.
+        """
         try:
             async with asyncio.timeout(min(30.0, self._spec.pacing.timeout)):
                 found: Any = await self._client.get("/models", cast_to=object)
-        except (openai.OpenAIError, ValueError, TimeoutError):
-            return []
+        except (openai.OpenAIError, ValueError, TimeoutError) as error:
+            raise told(error, self._spec) from None
         listed = found.get("data") if isinstance(found, dict) else None
         return [str(one["id"]) for one in listed or [] if isinstance(one, dict) and "id" in one]
 
