@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +42,7 @@ Running the same command again measures only what is missing.
 Completion in bash: eval "$(harness run -sc install=bash)"
 What there is: harness list models | tasks | probes | suites | experiments
 """
+_SETTINGS = "harness.analysis.settings.ReportSettings"
 PASSED_ON = ("--cfg", "-c", "--info", "-i", "--hydra-help", "--shell-completion", "-sc")
 
 
@@ -79,8 +81,15 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("run", add_help=False, help="measure models on tasks and probes (harness run --help)")
     report = commands.add_parser("report", help="write the report of a study anew and print its table")
     report.add_argument("study", help="name of a study under results/, or its folder")
+    report.add_argument("--against", metavar="OTHER", help="a study to compare it with, entry by entry, item by item")
     report.add_argument("--results", default="results", help="folder of the studies (default: results)")
     report.set_defaults(command=_report)
+    compare = commands.add_parser("compare", help="two entries or two studies side by side: differences and verdicts")
+    compare.add_argument("a", help="an entry or model of the study, STUDY:ENTRY, or a study")
+    compare.add_argument("b", help="what it is compared with")
+    compare.add_argument("--study", help="study of both entries (default: the only one there is)")
+    compare.add_argument("--results", default="results", help="folder of the studies (default: results)")
+    compare.set_defaults(command=_compare)
     commands_of.add_import(commands.add_parser("import", help="bring lm-eval's result files into a study"))
     send = commands.add_parser("export", help="a study as CSV or LaTeX, or for TensorBoard, W&B, MLflow")
     commands_of.add_export(send)
@@ -139,7 +148,7 @@ def _complete(words: list[str]) -> int:
     """Answers the shell function that `harness run -sc install=bash` prints; Hydra knows nothing of our commands."""
     line = os.environ.get("COMP_LINE", "").split(" ")
     if line[1:2] != ["run"]:
-        sys.stdout.write("run report list perturb doctor import export --help --version\n")
+        sys.stdout.write("run report compare list perturb doctor import export --help --version\n")
         return 0
     from harness.compose import hand_over
 
@@ -152,7 +161,30 @@ def _complete(words: list[str]) -> int:
 def _report(options: argparse.Namespace) -> int:
     from harness.run import finish
 
-    return finish(_study_folder(options.study, Path(options.results)), {}, anew=True)
+    results = Path(options.results)
+    folder = _study_folder(options.study, results)
+    if options.against is None:
+        return finish(folder, {}, anew=True)
+    other = _study_folder(options.against, results)
+    if other.resolve() == folder.resolve():
+        raise ConfigError(f"--against {options.against}: that is the study itself; give another one")
+    code = finish(folder, {"_target_": _SETTINGS, "against": str(other)}, anew=True)
+    return code or _print(str(folder), str(other), None, results)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    return _print(options.a, options.b, options.study, Path(options.results))
+
+
+def _print(a: str, b: str, study: str | None, results: Path) -> int:
+    """Prints two entries or studies side by side, in letters that the terminal knows."""
+    from harness.analysis import side_by_side
+
+    width = shutil.get_terminal_size((120, 24)).columns if sys.stdout.isatty() else 120
+    coding = sys.stdout.encoding or "ascii"
+    for line in side_by_side.lines(a, b, study=study, results=results, width=width):
+        sys.stdout.write(line.encode(coding, errors="replace").decode(coding) + "\n")
+    return 0
 
 
 def _study_folder(study: str, results: Path) -> Path:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import harness as package
+from harness.store import Store
 
 if TYPE_CHECKING:
     from conftest import Command
@@ -225,3 +227,57 @@ def test_the_shell_completes_commands_and_overrides(harness: Command, line: str,
     done = harness("-sc", "query=bash", COMP_LINE=line, COMP_POINT=str(len(line)))
     assert done.returncode == 0, done.stderr
     assert expected in done.stdout.split()
+
+
+@pytest.fixture(scope="module")
+def two_studies(tmp_path_factory: pytest.TempPathFactory, repository_data: dict[str, Any]) -> Path:
+    """A folder of results with the records of two models in two studies."""
+    folder = tmp_path_factory.mktemp("work")
+    for study in ("first", "second"):
+        for model in ("mini-neox", "mini-gpt2-s"):
+            for task in ("topic", "agreement"):
+                record, samples = repository_data["task_record"](model, task, documents=40)
+                Store(folder / "results" / study).write(record, samples)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def repository_data() -> dict[str, Any]:
+    """The functions that make synthetic records."""
+    return runpy.run_path(str(Path(__file__).parent / "data" / "synthetic.py"))
+
+
+def test_compare_prints_differences_and_verdicts(harness: Command, two_studies: Path) -> None:
+    """Two entries of a study: a line per task with interval and verdict; two studies: a line per entry and task."""
+    done = harness("compare", "mini-neox", "mini-gpt2-s", "--study", "first", cwd=two_studies)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("mini-neox and mini-gpt2-s in first")
+    lines = [line for line in done.stdout.splitlines() if line.startswith(("topic", "agreement", "mean"))]
+    assert len(lines) == 3
+    assert all(any(w in line for w in ("better", "worse", "equivalent", "inconclusive")) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("report", "first", "--against", "first"), "that is the study itself"),
+        (("report", "first", "--against", "secnd"), "did you mean 'second'"),
+    ],
+)
+def test_comparisons_that_cannot_be(harness: Command, two_studies: Path, words: tuple[str, ...], expected: str) -> None:
+    """One line and exit code 2."""
+    done = harness(*words, cwd=two_studies)
+    assert done.returncode == 2
+    assert expected in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_report_against_another_study(harness: Command, two_studies: Path) -> None:
+    """The report holds a section on the other study, and the terminal the same comparison in letters it knows."""
+    done = harness("report", "first", "--against", "second", cwd=two_studies, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0, done.stderr
+    assert "first beside second" in done.stdout
+    page = (two_studies / "results/first/report/report.md").read_text(encoding="utf-8")
+    assert "## Beside second" in page
+    assert "of 4 comparisons of an entry on a task" in page

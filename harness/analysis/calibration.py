@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 
@@ -130,26 +130,44 @@ def reliability(confidence: Floats, right: Floats, *, bins: int = BINS) -> list[
     return found
 
 
-def expected_error(confidence: Floats, right: Floats, *, bins: int = BINS, seed: int = 0) -> Error:
+def luck(n: int, *, seed: int = 0) -> NDArray[np.float32]:
+    """Uniform numbers, `(DRAWS, n)`, that decide what a perfectly calibrated model is right on."""
+    return np.random.default_rng(seed).random((DRAWS, n), dtype=np.float32)
+
+
+def expected_error(
+    confidence: Floats, right: Floats, *, bins: int = BINS, drawn: NDArray[np.float32] | None = None
+) -> Error:
     """Expected calibration error over groups of equally many documents, and whether chance alone explains it.
 
     The error of a finite sample is above 0 even for a perfect model, so that it is set against what models that are
     right exactly as often as they say would show.
+
+    Args:
+        confidence: of each document.
+        right: 1 or 0.
+        bins: groups.
+        drawn: of `luck`, for as many documents; None to draw it. Models on the same documents may share one.
 
     Source:
         Naeini, Cooper and Hauskrecht (2015), AAAI; Nixon et al. (2019), arXiv 1904.01685 (equal mass); Vaicenavicius et
         al. (2019), AISTATS, arXiv 1902.06977 (consistency resampling).
     """
     order, edges = np.argsort(confidence, kind="stable"), _edges(len(confidence), bins)
-    sure, rng = confidence[order], np.random.default_rng(seed)
-
-    def error(rights: NDArray[Any]) -> Floats:
-        return np.abs(np.add.reduceat(rights - sure, edges, axis=1)).sum(axis=1) / len(sure)
-
-    value = float(error(right[order][None])[0])
-    perfect = np.concatenate([error(rng.random((20, len(sure))) < sure) for _ in range(DRAWS // 20)])
+    sure = confidence[order]
+    stated = np.add.reduceat(sure, edges)
+    value = float(np.abs(np.add.reduceat(right[order], edges) - stated).sum()) / len(sure)
+    lucky = (luck(len(sure)) if drawn is None else drawn) < sure.astype(np.float32)
+    perfect = np.abs(_sums(lucky, edges) - stated).sum(axis=1) / len(sure)
     p = (1 + int((perfect >= value - 1e-12).sum())) / (1 + DRAWS)
     return Error(value=value, floor=float(perfect.mean()), limit=float(np.quantile(perfect, 0.95)), p=p)
+
+
+def _sums(table: NDArray[np.bool_], edges: Ints) -> Floats:
+    """How many are true in every group of columns, `(rows, groups)`."""
+    ends = [*edges[1:].tolist(), table.shape[1]]
+    parts = [np.count_nonzero(table[:, a:b], axis=1) for a, b in zip(edges.tolist(), ends, strict=True)]
+    return np.stack(parts, axis=1).astype(float)
 
 
 def brier(confidence: Floats, right: Floats, *, bins: int = BINS) -> Brier:

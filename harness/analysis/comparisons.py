@@ -1,10 +1,12 @@
 """Every pair of entries on every task: paired where it may be, judged as one family, refused with the reason elsewhere.
 
-Layer: above `derive`, `pairing` and `equivalence`. The frame is the table `comparisons` of the tidy data.
+Layer: above `answers` and `equivalence`. Everything that a report says of two entries comes from here. The frame is the
+table `comparisons` of the tidy data.
 """
 
 # What stands in a frame has no static type:
-# pyright: reportArgumentType=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportGeneralTypeIssues=false, reportIndexIssue=false, reportOperatorIssue=false
 from __future__ import annotations
 
 import itertools
@@ -14,143 +16,165 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 import pandas as pd
 
-from harness.analysis import equivalence, pairing
-from harness.analysis.difference import difference
-from harness.analysis.equivalence import Claim, Verdict
-from harness.records import Record
+from harness.analysis import answers, equivalence, pairing
+from harness.analysis import difference as paired
+from harness.analysis.equivalence import MARGIN, Claim, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     import pyarrow as pa
-    from numpy.typing import NDArray
 
+    from harness.analysis.answers import Answers, Held
     from harness.analysis.derive import Comparison
+    from harness.analysis.difference import Difference
     from harness.analysis.frame import Study
 
 FAMILY = "all pairs on all tasks"
 """What is adjusted together."""
+
+MEANS = "all pairs on the mean"
+"""What is adjusted together on the mean over tasks."""
+
+MEAN = "mean over tasks"
+"""What stands for the task where a comparison is of the means over tasks."""
 
 COLUMNS = (
     "a", "b", "task", "metric", "diff", "se", "ci_lo", "ci_hi", "rho", "n", "n_clusters", "only_a", "only_b", "p_raw",
     "p_holm", "p_tost", "p_tost_holm", "family", "tests", "mde80", "required_n", "margin", "verdict", "negligible",
     "method",
 )  # fmt: skip
-"""Columns of the frame."""
+"""Columns of the frames."""
+
+REFUSED = ("a", "b", "task", "reason")
+"""Columns of the frame of what may not be paired."""
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """What the comparison of every two entries says.
+    """What the comparison of every two entries says, `a` above `b` in the leaderboard.
 
     Attributes:
-        verdicts: one per pair and task that could be paired, in the order of the leaderboard.
+        verdicts: one per pair and task that could be paired.
         frame: the same as `COLUMNS`.
-        refused: one row per pair and task that could not: `a, b, task, reason`.
+        refused: one row per pair and task that could not: `REFUSED`.
+        mean_verdicts: one per pair that could be paired on every task that counts, on the mean corrected for chance.
+        means: the same as `COLUMNS`; the task is `MEAN`.
+        margin: what counts as equivalent.
+        answers: what all this was read from.
     """
 
     verdicts: tuple[Verdict, ...]
     frame: pd.DataFrame
     refused: pd.DataFrame
-
-
-@final
-@dataclass(frozen=True, kw_only=True)
-class _Held:
-    """What one entry holds of one task."""
-
-    terms: pairing.Terms
-    keys: NDArray[np.str_]
-    scores: NDArray[np.float64]
-    clusters: NDArray[np.str_] | None
+    mean_verdicts: tuple[Verdict, ...]
+    means: pd.DataFrame
+    margin: float
+    answers: Answers
 
 
 def judged(
     study: Study, comparison: Comparison, documents: pa.Table, *,
-    margin: float = equivalence.MARGIN, clusters: str = "",
+    margin: float = MARGIN, clusters: str = "",
 ) -> Judged:  # fmt: skip
-    """Judges every pair of entries on every task.
+    """A verdict on every pair of entries on every task where both were asked alike, and on their means.
 
     Args:
-        study: for the terms on which each cell was measured.
+        study: the current records, for the terms on which each cell was measured.
         comparison: who is compared on what.
         documents: of the same study; their texts are not needed.
-        margin: difference that does not matter, in the unit of each metric.
-        clusters: column of `documents` with the cluster of each; empty for independent documents.
+        margin: difference that does not matter, in the unit of each metric; of the mean, as a fraction of its span.
+        clusters: column of `documents` with the cluster of each; see `answers.held`.
 
     Raises:
-        ValueError: `clusters` is no column of the documents.
+        ValueError: `clusters` is no column of the documents, or the margin is not positive.
 
     Source:
         Miller (2024), arXiv 2411.00640; `difference`, `equivalence` and `pairing` name the rest.
     """
-    if clusters and clusters not in documents.column_names:
-        raise ValueError(f"clusters={clusters!r} is no column of the documents")
-    kept = [n for n in documents.column_names if n.startswith("metric:")]
-    columns = [*{"cell", "item_id", "subset", "prompt_hash", clusters} & set(documents.column_names), *kept]
-    by_cell = dict(list(documents.select(columns).to_pandas().groupby("cell", sort=False)))
+    held = answers.held(study, comparison, documents, clusters=clusters)
     claims: list[Claim] = []
-    metrics: list[str] = []
     refused: list[tuple[str, str, str, str]] = []
     for task in comparison.tasks.itertuples(index=False):
-        held = _held(study, comparison, by_cell, task=str(task.task), clusters=clusters)
-        sign = 1.0 if task.higher else -1.0
-        for a, b in itertools.combinations([e for e in comparison.entries["entry"] if e in held], 2):
-            why = _refusals(held[a], held[b])
-            if why:
-                refused.append((a, b, str(task.task), "; ".join(why)))
-                continue
-            claims.append(_claim((a, b, str(task.task)), held[a], held[b], sign=sign))
-            metrics.append(str(task.metric))
+        found, left_out = of_task(str(task.task), held[str(task.task)], higher=bool(task.higher))
+        claims += found
+        refused += left_out
     verdicts = equivalence.judge(claims, family=FAMILY, margin=margin)
-    rows = [_row(verdict, metric) for verdict, metric in zip(verdicts, metrics, strict=True)]
+    overall = equivalence.judge(on_means(claims, comparison), family=MEANS, margin=margin)
+    metrics = {str(task): str(metric) for task, metric in comparison.tasks[["task", "metric"]].itertuples(index=False)}
     return Judged(
-        verdicts=tuple(verdicts),
-        frame=pd.DataFrame(rows, columns=list(COLUMNS)),
-        refused=pd.DataFrame(refused, columns=["a", "b", "task", "reason"]),
-    )
+        verdicts=tuple(verdicts), frame=framed(verdicts, metrics), refused=pd.DataFrame(refused, columns=[*REFUSED]),
+        mean_verdicts=tuple(overall), means=framed(overall, {}), margin=margin, answers=held,
+    )  # fmt: skip
 
 
-def _held(
-    study: Study, comparison: Comparison, by_cell: Mapping[str, pd.DataFrame], *, task: str, clusters: str
-) -> dict[str, _Held]:
-    """What every entry that has a score of a task holds of it."""
-    chosen = comparison.scores[(comparison.scores["task"] == task) & comparison.scores["value"].notna()]
-    files = dict(zip(study.cells["cell"], zip(study.cells["study"], study.cells["file"], strict=True), strict=True))
-    folders = {folder.name: folder for folder in study.folders}
-    found = {}
-    for row in chosen.itertuples(index=False):
-        where, file = files[row.cell]
-        record = Record.from_json((folders[where] / file).read_text(encoding="utf-8"))
-        own = by_cell.get(row.cell, pd.DataFrame(columns=["item_id", "prompt_hash"]))
-        found[str(row.entry)] = _of(record, own, metric=str(row.metric), clusters=clusters)
-    return found
+def of_task(task: str, own: Mapping[str, Held], *, higher: bool) -> tuple[list[Claim], list[tuple[str, str, str, str]]]:
+    """The difference of every pair on one task, positive where the first is better, and who may not be paired, and why.
+
+    Args:
+        task: its label.
+        own: what each entry holds of it.
+        higher: whether more is better.
+    """
+    claims, refused = [], []
+    rights = {entry: np.count_nonzero(one.scores) for entry, one in own.items() if _right_or_wrong(one)}
+    for a, b in itertools.combinations(own, 2):
+        if why := _refusals(own[a], own[b]):
+            refused.append((a, b, task, "; ".join(why)))
+            continue
+        found = _counted(own, rights, a, b) if higher and a in rights and b in rights else None
+        sign = 1.0 if higher else -1.0
+        found = found or paired.difference(sign * own[a].scores, sign * own[b].scores, own[a].clusters)
+        claims.append(Claim(a=a, b=b, about=task, difference=found))
+    return claims, refused
 
 
-def _of(record: Record, own: pd.DataFrame, *, metric: str, clusters: str) -> _Held:
-    column = f"metric:{metric}"
-    rows = own.dropna(subset=[column]) if column in own else own.iloc[:0]
-    keys = pairing.keys(rows["item_id"].tolist(), rows["subset"].tolist() if "subset" in rows else ())
-    order = np.argsort(np.array(keys, dtype=str), kind="stable")
-    terms = pairing.terms(record, metric=metric, items=dict(zip(keys, rows["prompt_hash"], strict=True)))
-    scores = rows[column].to_numpy(dtype=float) if column in rows else np.zeros(0)
-    labels = rows[clusters].astype(str).to_numpy()[order] if clusters else None
-    return _Held(terms=terms, keys=np.array(keys, dtype=str)[order], scores=scores[order], clusters=labels)
+def on_means(claims: Iterable[Claim], comparison: Comparison) -> list[Claim]:
+    """The difference of the mean, corrected for chance, of every pair that was compared on every task that counts."""
+    counted = comparison.tasks[comparison.tasks["counted"]]
+    spans = {str(task): 1 - chance for task, chance in counted[["task", "chance"]].itertuples(index=False)}
+    pairs: dict[tuple[str, str], list[Claim]] = {}
+    for claim in claims:
+        if claim.about in spans and np.isfinite(claim.difference.stderr):
+            pairs.setdefault((claim.a, claim.b), []).append(claim)
+    rank = {entry: place for place, entry in enumerate(comparison.entries["entry"])}
+    return [
+        Claim(a=a, b=b, about=MEAN, difference=_macro(own, spans))
+        for (a, b), own in sorted(pairs.items(), key=lambda pair: (rank[pair[0][0]], rank[pair[0][1]]))
+        if len(own) == len(spans)
+    ]
 
 
-def _refusals(a: _Held, b: _Held) -> list[str]:
+def framed(verdicts: Sequence[Verdict], metrics: Mapping[str, str]) -> pd.DataFrame:
+    """Verdicts as rows of `COLUMNS`."""
+    rows = [_row(verdict, metrics.get(verdict.claim.about, "")) for verdict in verdicts]
+    return pd.DataFrame(rows, columns=[*COLUMNS])
+
+
+def _macro(own: Sequence[Claim], spans: Mapping[str, float]) -> Difference:
+    return paired.macro([claim.difference for claim in own], [spans[claim.about] for claim in own])
+
+
+def _right_or_wrong(one: Held) -> bool:
+    """Whether the scores are right or wrong on items of their own: then four counts say all."""
+    return one.clusters is None and len(one.scores) > 0 and bool(((one.scores == 0) | (one.scores == 1)).all())
+
+
+def _counted(own: Mapping[str, Held], rights: Mapping[str, int], a: str, b: str) -> Difference:
+    both = int(own[a].scores @ own[b].scores)
+    only_a, only_b = int(rights[a]) - both, int(rights[b]) - both
+    return paired.of_counts(both, only_a, only_b, len(own[a].scores) - both - only_a - only_b)
+
+
+def _refusals(a: Held, b: Held) -> list[str]:
+    if a.alike == b.alike and len(a.keys):
+        return []
     found = pairing.refusals(a.terms, b.terms)
     if not found and not np.array_equal(a.keys, b.keys):
         twice = pairing.repeated([*map(str, a.keys)]) or pairing.repeated([*map(str, b.keys)])
         found = [f"documents occur a different number of times ({', '.join(twice[: pairing.NAMED])})"]
     return found
-
-
-def _claim(names: tuple[str, str, str], one: _Held, other: _Held, *, sign: float) -> Claim:
-    a, b, task = names
-    found = difference(sign * one.scores, sign * other.scores, one.clusters)
-    return Claim(a=a, b=b, about=task, difference=found)
 
 
 def _row(verdict: Verdict, metric: str) -> tuple[object, ...]:

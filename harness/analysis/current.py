@@ -9,8 +9,8 @@ change the fingerprint of a cell and thereby its identity, so that the store kee
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
 
 from harness.records import Status
 
@@ -51,8 +51,10 @@ def current(study: Study) -> Study:
 
 def _settings(cell: Cell) -> str:
     """The cell as canonical JSON without what its files contained."""
-    data = asdict(cell)
-    for part in data["spec"].values():
-        if isinstance(part, dict):
-            part.pop("fingerprint", None)
+    data = {one.name: getattr(cell, one.name) for one in fields(cell)}
+    data["spec"] = {name: _unmarked(part) for name, part in cell.spec.items()}
     return json.dumps(data, sort_keys=True)
+
+
+def _unmarked(part: Any) -> Any:
+    return {key: value for key, value in part.items() if key != "fingerprint"} if isinstance(part, dict) else part

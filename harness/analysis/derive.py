@@ -21,6 +21,7 @@ from harness.analysis import efficiency, ratios, shown, stats, wording
 from harness.analysis.current import current
 from harness.analysis.labels import labelled
 from harness.analysis.points import AXES
+from harness.analysis.rows import TRAINING
 
 if TYPE_CHECKING:
     from harness.analysis.efficiency import Efficiency
@@ -82,7 +83,9 @@ def compare(study: Study, *, baseline: str | None = None) -> Comparison:
         baseline: entry or model that times are compared with; None for the fastest of each probe.
     """
     study = current(study)
-    cells = labelled(study.cells)
+    every = labelled(study.cells)
+    # What one entry was asked under several adapters has no one place in a table; nor has what training took.
+    cells = every[(every["kind"] != TRAINING) & ~every["aside"]]
     measured = efficiency.of(cells, study.measurements, baseline=baseline)
     clean = cells[(cells["perturbation"] == "none") & ~cells["control"].isin(set(cells["model"]))]
     keys = ["entry", "task", "kind", *AXES, "replicate"]
@@ -91,7 +94,11 @@ def compare(study: Study, *, baseline: str | None = None) -> Comparison:
     scores = _scores(newest[newest["kind"] == "task"], study.measurements)
     tasks = _tasks(scores)
     entries, basis = _ordered(_entries(newest), scores, tasks)
-    notes = _notes(perturbed=int((cells["perturbation"] != "none").sum()), older=study.older + len(clean) - len(newest))
+    notes = _notes(
+        perturbed=int((cells["perturbation"] != "none").sum()),
+        older=study.older + len(clean) - len(newest),
+        aside=int(every["aside"].sum()),
+    )
     return Comparison(
         entries=entries,
         tasks=tasks,
@@ -249,8 +256,12 @@ def _natural(name: str) -> list[tuple[str, int]]:
     return [(word, int(digits or 0)) for word, digits in re.findall(r"(\D*)(\d*)", name)]
 
 
-def _notes(*, perturbed: int, older: int) -> tuple[str, ...]:
+def _notes(*, perturbed: int, older: int, aside: int) -> tuple[str, ...]:
     notes = []
+    if aside:
+        notes.append(
+            f"Cells under the adapters of other tasks: {aside}. They are under Fine-tuning, not in this table."
+        )
     if perturbed:
         notes.append(f"Cells on varied or perturbed input: {perturbed}. They are under Robustness, not in this table.")
     if older:

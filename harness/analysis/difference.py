@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from harness.analysis import power, stats
+from harness.analysis import means, power, stats
 from harness.analysis.bootstrap import sign_flip
 from harness.analysis.means import UNKNOWN, clustered, items
 from harness.analysis.robust_stats import binary, student
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 FEW = 40
 """Clusters below which the test is by permutation."""
+
+NORMAL = 1_000_000
+"""Degrees of freedom of what is normal by design: Student's test is the normal one there."""
 
 
 @final
@@ -48,7 +51,7 @@ class Difference:
         only_a: items that only `a` got right; 0 unless scores are right or wrong.
         only_b: items that only `b` got right.
         spread: standard deviation of the differences over items; inflated by the clusters where there are some.
-        method: `McNemar exact`, `paired t`, `clustered t`, or `clustered sign-flip`.
+        method: `McNemar exact`, `paired t`, `clustered t`, `clustered sign-flip`, or `paired normal over tasks`.
     """
 
     value: float
@@ -116,7 +119,8 @@ def difference(a: ArrayLike, b: ArrayLike, clusters: Sequence[Any] | Floats | No
     groups = int(codes.max()) + 1
     right_or_wrong = binary(x) and binary(y)
     if right_or_wrong and groups == len(x):
-        return _of_outcomes(x, y)
+        counts = [int(np.count_nonzero((x == i) & (y == j))) for i, j in ((1, 1), (1, 0), (0, 1), (0, 0))]
+        return of_counts(*counts)
     found = stats.paired(x, y)  # pyright: ignore[reportArgumentType] - an array is a sequence of numbers
     stderr = clustered(delta, codes)
     p, interval, method = 1.0, UNKNOWN, "paired t" if groups == found.n else "clustered t"
@@ -133,17 +137,65 @@ def difference(a: ArrayLike, b: ArrayLike, clusters: Sequence[Any] | Floats | No
     )  # fmt: skip
 
 
-def _of_outcomes(x: Floats, y: Floats) -> Difference:
-    found = stats.paired(x, y)  # pyright: ignore[reportArgumentType] - an array is a sequence of numbers
-    b, c, n = found.only_a + 0.5, found.only_b + 0.5, found.n + 2
+def of_counts(both: int, only_a: int, only_b: int, neither: int) -> Difference:
+    """The difference of right-or-wrong scores of independent items, from how many each got right.
+
+    >>> of_counts(1, 2, 0, 1).value
+    0.5
+
+    Raises:
+        ValueError: no items.
+
+    Source:
+        Agresti and Min (2005), Statistics in Medicine 24:729; McNemar (1947), Psychometrika 12:153.
+    """
+    items_seen = both + only_a + only_b + neither
+    if not items_seen:
+        raise ValueError("paired scores need the same items: 0 and 0")
+    b, c, n = only_a + 0.5, only_b + 0.5, items_seen + 2
+    value = (only_a - only_b) / items_seen
     stderr = math.sqrt(b + c - (b - c) ** 2 / n) / n
-    half, centre = stats.z_value() * stderr, found.difference * found.n / n
+    half, centre = stats.z_value() * stderr, value * items_seen / n
     # The interval's centre is drawn towards 0, so that with very few items the difference could lie outside.
-    interval = Interval(min(centre - half, found.difference), max(centre + half, found.difference))
+    interval = Interval(min(centre - half, value), max(centre + half, value))
+    margins = (both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither)
+    correlation = (both * neither - only_a * only_b) / math.sqrt(margins) if margins else 0.0
     return Difference(
-        value=found.difference, stderr=stderr, df=None, interval=interval, p=found.p, correlation=found.correlation,
-        n=found.n, clusters=found.n, only_a=found.only_a, only_b=found.only_b, spread=stderr * math.sqrt(found.n),
-        method="McNemar exact",
+        value=value, stderr=stderr, df=None, interval=interval, p=stats.mcnemar(only_a, only_b),
+        correlation=correlation, n=items_seen, clusters=items_seen, only_a=only_a, only_b=only_b,
+        spread=stderr * math.sqrt(items_seen), method="McNemar exact",
+    )  # fmt: skip
+
+
+def macro(parts: Sequence[Difference], spans: Sequence[float]) -> Difference:
+    """The difference of the means over tasks, each counted alike.
+
+    Tasks are fixed, so that errors add as `sqrt(sum SE²) / T`. Its `n` are the items of all tasks together, so that
+    `required` says how many of this mix it takes; its `correlation` is the mean over tasks.
+
+    Args:
+        parts: of each task.
+        spans: what each is divided by: 1 - chance for scores that are corrected for chance.
+
+    Raises:
+        ValueError: no tasks, or not one span per task.
+
+    Source:
+        Miller (2024), arXiv 2411.00640, section 2.1, for a mean of independent means.
+    """
+    found = means.macro([part.value / span for part, span in zip(parts, spans, strict=True)],
+                        [part.stderr / span for part, span in zip(parts, spans, strict=True)])  # fmt: skip
+    number = sum(part.n for part in parts)
+    # With very few items the middle of a rate's interval is far from its value: one item would be sure of everything.
+    middle = sum(part.centre / span for part, span in zip(parts, spans, strict=True)) / len(parts)
+    p = stats.normal_p(middle / found.stderr) if found.stderr > 0 else float(found.value == 0)
+    shift = middle - found.value
+    interval = Interval(min(found.interval.lo + shift, found.value), max(found.interval.hi + shift, found.value))
+    return Difference(
+        value=found.value, stderr=found.stderr, df=NORMAL, interval=interval, p=p,
+        correlation=sum(part.correlation for part in parts) / len(parts), n=number,
+        clusters=sum(part.clusters for part in parts), spread=found.stderr * math.sqrt(number),
+        method="paired normal over tasks",
     )  # fmt: skip
 
 

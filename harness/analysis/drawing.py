@@ -48,6 +48,10 @@ STYLE: Mapping[str, Any] = MappingProxyType({
 """rcParams of every figure; a fixed `titley` spares the search for a free height."""
 
 
+FAST: Mapping[str, Any] = MappingProxyType({"compress_level": 3})
+"""How PNG files are packed: a tenth larger than at best, in a third of the time."""
+
+
 @final
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
@@ -107,7 +111,7 @@ def finished(canvas: Figure, *, name: str, title: str, caption: str, data: pd.Da
         settle(canvas)  # once, not once per format
     svg, png = io.BytesIO(), io.BytesIO()
     canvas.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
-    canvas.savefig(png, format="png", dpi=200, metadata={"Software": None})
+    canvas.savefig(png, format="png", dpi=200, metadata={"Software": None}, pil_kwargs=FAST)
     return Drawing(
         name=name,
         title=title,

@@ -6,14 +6,15 @@ difference", and those of "it is smaller than the margin". Nothing is ever calle
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, final
 
 from harness.analysis import stats
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from harness.analysis.difference import Difference
 
@@ -31,6 +32,16 @@ class Word(StrEnum):
     WORSE = "worse"
     EQUIVALENT = "equivalent"
     INCONCLUSIVE = "inconclusive"
+
+
+SIGNS: Mapping[str, str] = MappingProxyType({"better": "▲", "worse": "▼", "equivalent": "≈", "inconclusive": "?"})
+"""The sign of each word; the word itself stands in the legend of every table and figure that uses it."""
+
+LEGEND = "▲ better, ▼ worse, ≈ equivalent, ? inconclusive"
+"""What the signs mean."""
+
+OPPOSITE: Mapping[Word, Word] = MappingProxyType({Word.BETTER: Word.WORSE, Word.WORSE: Word.BETTER})
+"""The word of `b` beside `a`, where it is another than that of `a` beside `b`."""
 
 
 @final
@@ -142,6 +153,18 @@ def judge(claims: Sequence[Claim], *, family: str, margin: float = MARGIN, alpha
         )
         for claim, p, r, q in zip(claims, differs, raw, alike, strict=True)
     ]  # fmt: skip
+
+
+def seen_from(other: str, verdict: Verdict) -> Verdict:
+    """The verdict with this entry second: that of the one compared with it, beside it."""
+    claim = verdict.claim
+    if claim.b == other:
+        return verdict
+    found = claim.difference
+    turned = replace(found, value=-found.value, only_a=found.only_b, only_b=found.only_a,
+                     interval=stats.Interval(-found.interval.hi, -found.interval.lo))  # fmt: skip
+    return replace(verdict, word=OPPOSITE.get(verdict.word, verdict.word),
+                   claim=Claim(a=claim.b, b=claim.a, about=claim.about, difference=turned))  # fmt: skip
 
 
 def _shown(found: Difference, p: float, *, alpha: float) -> bool:

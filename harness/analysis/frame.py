@@ -43,9 +43,10 @@ LABELS = (
 DETAILS = (
     "warnings", "seconds", "versions", "command", "model_class", "context", "device_map", "trust_remote_code",
     "task_source", "documents", "available", "workload_spec", "subject_spec", "probe_kind", "probe_facts",
-    "device_memory", "variation", "variation_spec", "file",
+    "device_memory", "variation", "variation_spec", "file", "trained_on", "address", "n_train", "train_seed",
 )  # fmt: skip
-"""Columns that only `cells` has."""
+"""Columns that only `cells` has. `trained_on`: task whose adapter was measured or made, empty for none; `n_train`:
+documents it was really trained on."""
 
 
 @final
@@ -205,20 +206,22 @@ def _siblings(frame: pd.DataFrame) -> pd.DataFrame:
     keys = ["study", "model", "method", "device"]
     good = frame[(frame["status"] == "ok") & ~frame["superseded"].astype(bool)]
     bad = frame["status"] != "ok"
-    for column in EFFECTIVE:
+    lacking = list(frame.loc[bad, keys].itertuples(index=False, name=None))
+    for column in EFFECTIVE if lacking else ():
         unique = (
             good.dropna(subset=[column]).groupby(keys)[column].agg(lambda s: s.iloc[0] if s.nunique() == 1 else None)
         )
-        found = pd.Series([unique.get(key) for key in frame[keys].itertuples(index=False, name=None)], frame.index)
-        frame[column] = frame[column].mask(bad & found.notna(), found)
+        found = pd.Series([unique.get(key) for key in lacking], frame.index[bad], dtype=object).dropna().infer_objects()
+        frame.loc[found.index, column] = found
     return frame
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     kinds = {
         "parameters": "Int64", "shots": "Int64", "limit": "Int64", "context": "Int64", "chance": "float64",
-        "documents": "Int64", "available": "Int64", "device_memory": "float64",
-        "seconds": "float64", "value": "float64", "stderr": "float64", "higher_is_better": "boolean", "primary": "bool",
+        "documents": "Int64", "available": "Int64", "n_train": "Int64", "train_seed": "Int64",
+        "device_memory": "float64", "seconds": "float64", "value": "float64", "stderr": "float64",
+        "higher_is_better": "boolean", "primary": "bool",
         "trust_remote_code": "bool", "severity": "float64", "superseded": "bool", "noisy": "bool",
         "batch": "Int64", "prompt": "Int64", "new": "Int64", "replicate": "Int64",
     }  # fmt: skip

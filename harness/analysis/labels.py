@@ -6,6 +6,8 @@ is ranked together was asked alike.
 
 # What stands in a frame has no static type:
 # pyright: reportArgumentType=false, reportAttributeAccessIssue=false, reportCallIssue=false
+# pyright: reportOperatorIssue=false, reportGeneralTypeIssues=false
+# ruff: noqa: PD101 - nunique leaves gaps out
 from __future__ import annotations
 
 import hashlib
@@ -24,6 +26,12 @@ TASK_FIELDS = ("shots", "limit", "seed")
 LONG = 20
 """Characters beyond which a setting is named by a digest instead of its text."""
 
+SAID = 2
+"""So many varying settings of a method are said of every entry."""
+
+MOST = 0.5
+"""Share of the rows beyond which a value is the usual one."""
+
 CHOOSES = ("classification", "multiple_choice")
 """Kinds of tasks that can be asked in several protocols."""
 
@@ -32,19 +40,24 @@ _WORDS = {"fingerprint": "data", "_target_": "class"}
 
 
 def labelled(cells: pd.DataFrame) -> pd.DataFrame:
-    """Cells with the columns `entry` and `task`: names that carry just the settings that differ under one name."""
+    """Cells with the columns `entry` and `task`: names that carry just the settings that differ under one name.
+
+    A third one, `aside`, marks tasks that one entry was asked under the adapters of several trainings: those entries
+    are called `ENTRY on TASK`, and one column of a table cannot hold them.
+    """
     frame = cells.copy()
     names = [m if a == "none" else f"{m} + {a}" for m, a in zip(frame["model"], frame["method"], strict=True)]
     effective = frame[list(ENTRY_FIELDS)].astype(object)
     first = _tails(names, effective.where(effective.notna(), "?"))
-    asked = _tails(_joined(names, first), _settings(frame["subject_spec"]))
+    settings = _settings(frame["subject_spec"])
+    asked = _tails(_joined(names, first), settings, plain=_usual(_joined(names, first), settings))
     frame["entry"] = _joined(names, [a + b for a, b in zip(first, asked, strict=True)])
     workloads = [f"{kind} {name}" for kind, name in zip(frame["kind"], frame["workload"], strict=True)]
     settings = _settings(frame["workload_spec"]).assign(seed=frame["seed"].astype(str).to_numpy())
     order = [name for name in TASK_FIELDS if name in settings]
     tails = _tails(workloads, settings[[*order, *sorted(set(settings) - set(order))]])
     frame["task"] = _joined([str(name) for name in frame["workload"]], tails)
-    return frame
+    return _apart(frame)
 
 
 def varying(names: Sequence[str], nodes: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -101,13 +114,50 @@ def _settings(specs: pd.Series) -> pd.DataFrame:
     return pd.DataFrame(rows, index=range(len(rows)), dtype=object)
 
 
-def _tails(labels: Sequence[str], settings: pd.DataFrame) -> list[list[str]]:
-    """For every row the settings, in words, that take several values under its label, where it knows them."""
+def _apart(frame: pd.DataFrame) -> pd.DataFrame:
+    """Entries with the task they were trained on, where one task was asked under several adapters of an entry."""
+    asked = frame["trained_on"].where(frame["kind"] == "task")
+    several = asked.groupby([frame["entry"], frame["task"]]).transform("nunique") > 1
+    frame["aside"] = several & asked.notna()
+    named = [f"{entry} on {task}" for entry, task in zip(frame["entry"], frame["trained_on"], strict=True)]
+    frame["entry"] = frame["entry"].where(~frame["aside"], pd.Series(named, index=frame.index, dtype=object))
+    return frame
+
+
+def _usual(labels: Sequence[str], settings: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """By setting of a method, the value that most rows of a label have, where so many settings vary that it is unsaid.
+
+    Where methods differ by one switch each, each is called by its switch, not by all that the others changed.
+    """
+    groups = pd.Series(labels, dtype=object)
+    columns = [name for name in settings if str(name).startswith("method.")]
+    found: dict[str, dict[str, str]] = {}
+    for label, rows in settings[columns].reset_index(drop=True).groupby(groups):
+        varied = [name for name in columns if rows[name].nunique() > 1]
+        for name in varied if len(varied) > SAID else ():
+            counts = rows[name].value_counts(normalize=True)
+            if counts.iloc[0] > MOST:
+                found.setdefault(str(name), {})[str(label)] = str(counts.index[0])
+    return found
+
+
+def _tails(
+    labels: Sequence[str], settings: pd.DataFrame, *, plain: Mapping[str, Mapping[str, str]] | None = None
+) -> list[list[str]]:
+    """For every row the settings, in words, that take several values under its label, where it knows them.
+
+    Args:
+        labels: of the rows.
+        settings: of the rows.
+        plain: by setting and label a value that is not said.
+    """
     texts = settings.reset_index(drop=True)
     groups = pd.Series(labels, dtype=object)
     varying = {name: texts[name].groupby(groups).transform("nunique").to_numpy() > 1 for name in texts}
     words = {name: _words(str(name), texts[name]) for name, flags in varying.items() if flags.any()}
     known = {name: texts[name].notna().to_numpy() for name in texts}
+    for name, values in (plain or {}).items():
+        known[name] = known[name] & (texts[name] != groups.map(values)).to_numpy()
     return [
         [words[name][row] for name in words if varying[name][row] and known[name][row]] for row in range(len(texts))
     ]

@@ -1,6 +1,6 @@
 """Study -> the words and parts of a report, in reading order; `render` turns them into files.
 
-Layer: above `tables`, `figures` and `verdict`; pure.
+Layer: above `findings`, `tables`, `figures` and `verdict`; pure.
 """
 
 # What stands in a frame or an Axes has no static type:
@@ -10,21 +10,30 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, final
 
 import pandas as pd
 
-from harness.analysis import efficiency_tables, problems, tables, verdict, wording
+from harness.analysis import (
+    confidence_tables,
+    costs,
+    efficiency_tables,
+    problems,
+    ranking,
+    tables,
+    verdict,
+    wording,
+)
 from harness.analysis.sheet import Column, Table, text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from harness.analysis.derive import Comparison
     from harness.analysis.drawing import Drawing
+    from harness.analysis.findings import Findings
     from harness.analysis.frame import Study
-    from harness.analysis.pairs import Pairs
     from harness.analysis.settings import ReportSettings
 
 
@@ -79,53 +88,119 @@ class Page:
         return tuple(table for section in self.sections for table in (*section.tables, *section.folded))
 
 
-def compose(
-    study: Study, comparison: Comparison, tested: Pairs, *, drawings: Sequence[Drawing], settings: ReportSettings
-) -> Page:
-    """The report on a study: every table, figure and sentence, in reading order."""
+def compose(found: Findings, *, drawings: Sequence[Drawing], settings: ReportSettings) -> Page:
+    """The report on a study: every table, figure and sentence, in reading order.
+
+    Args:
+        found: everything that the study says of quality.
+        drawings: every figure, as `figures.draw` makes them.
+        settings: title, what the author says, and the baseline.
+    """
+    study, comparison = found.study, found.comparison
     if not len(study.cells):
         return _empty(study, settings)
-    found = {drawing.name: drawing for drawing in drawings}
-    first = _picked(found, _OVERVIEW[0]), _picked(found, *_OVERVIEW[1:])
-    names = [str(task) for task in comparison.tasks["task"]]
-    measured, opened = efficiency_tables.tables(comparison.efficiency, list(comparison.entries["entry"]))
-    rest = tuple(drawing for drawing in drawings if drawing.name not in _OVERVIEW)
-    sections = (
-        Section(name="comparison", title="Leaderboard", tables=(tables.leaderboard(comparison),), drawings=first[0]),
-        Section(name="cost", title="Quality against cost", drawings=first[1]),
-        Section(name="tasks", title="Task by task", lead=_TASKS_LEAD if names else "",
-                folded=tuple(tables.per_task(comparison, name, tested) for name in names)),
-        Section(name="classification", title="Classification in detail", tables=_classification(study, comparison)),
-        Section(name="efficiency", title="Efficiency", drawings=rest, tables=measured, folded=opened),
-        Section(name="problems", title="Failures, warnings and skipped files", lead=_problems_lead(study),
-                tables=_filled(problems.failures(study), problems.warnings(study), problems.skipped(study))),
-        Section(name="method", title="Method and environment", lead=_METHOD,
-                tables=tuple(table for table in (_models(comparison), _tasks(study, comparison), _environment(study))
-                             if table.rows)),
-    )  # fmt: skip
-    return Page(
+    held = {drawing.name: drawing for drawing in drawings}
+    sections = (*_of_quality(found, held), _efficiency(comparison, drawings), *_details(found, held))
+    return ordered(Page(
         title=settings.title or wording.plain(study.name), about=settings.about, facts=_facts(study, comparison),
         cautions=problems.cautions(study), commands=_commands(study),
-        verdict=verdict.sentences(study, comparison, tested, baseline=settings.baseline),
+        verdict=verdict.sentences(found, baseline=settings.baseline),
         sections=tuple(s for s in sections if s.lead or s.drawings or s.tables or s.folded),
+    ))  # fmt: skip
+
+
+def ordered(page: Page) -> Page:
+    """The page with its sections in the order of `ORDER`; one that is not named there stands before the method."""
+    rank = {name: place for place, name in enumerate(ORDER)}
+    other = rank["method"] - 0.5
+    return replace(page, sections=tuple(sorted(page.sections, key=lambda one: rank.get(one.name, other))))
+
+
+def _of_quality(found: Findings, held: Mapping[str, Drawing]) -> tuple[Section, ...]:
+    comparison, told, ranked = found.comparison, found.confidence, found.ranking
+    standings = costs.table(found.costs, list(comparison.entries["entry"]))
+    summary, each = confidence_tables.tables(told) if told else ((), ())
+    return (
+        Section(name="comparison", title="Leaderboard", drawings=_picked(held, "scores"),
+                tables=(tables.leaderboard(comparison, found.judged),)),
+        Section(name="differences", title="Paired differences", drawings=_picked(held, "forest", "matrix", "ranks"),
+                folded=(ranking.table(ranked),) if ranked else ()),
+        Section(name="cost", title="Quality against cost", drawings=_picked(held, "tradeoffs"),
+                tables=(standings,) if standings else ()),
+        Section(name="scaling", title="Quality against size", drawings=_picked(held, "scaling")),
+        Section(name="calibration", title="Calibration", lead=confidence_tables.lead(told) if told else "",
+                drawings=_picked(held, "reliability", "risk-coverage"), tables=summary, folded=each),
     )  # fmt: skip
 
 
-_OVERVIEW = ("scores", "tradeoffs", "scaling")
+def _efficiency(comparison: Comparison, drawings: Sequence[Drawing]) -> Section:
+    measured, opened = efficiency_tables.tables(comparison.efficiency, list(comparison.entries["entry"]))
+    rest = tuple(drawing for drawing in drawings if drawing.name not in QUALITY)
+    return Section(name="efficiency", title="Efficiency", drawings=rest, tables=measured, folded=opened)
+
+
+def _details(found: Findings, held: Mapping[str, Drawing]) -> tuple[Section, ...]:
+    study, comparison = found.study, found.comparison
+    names = [str(task) for task in comparison.tasks["task"]]
+    lists = (problems.failures(study), problems.warnings(study), problems.skipped(study), _refused(found))
+    return (
+        Section(name="tasks", title="Task by task", lead=_TASKS_LEAD if names else "",
+                drawings=_picked(held, "heatmap"),
+                folded=tuple(tables.per_task(comparison, name, found.judged) for name in names)),
+        Section(name="classification", title="Classification in detail", tables=_classification(study, comparison)),
+        Section(name="method", title="Method and environment", lead=_method(found),
+                tables=_filled(_models(comparison), _tasks(study, comparison), _environment(study))),
+        Section(name="problems", title="Failures, warnings and skipped files", lead=_problems_lead(study),
+                tables=_filled(*lists)),
+        Section(name="noise", title="Noise floor", drawings=_picked(held, "noise-floor")),
+    )  # fmt: skip
+
+
+ORDER = (
+    "comparison", "against", "differences", "cost", "scaling", "robustness", "finetuning", "protocols",
+    "calibration", "efficiency", "disagreements", "tasks", "classification", "method", "problems", "noise",
+)  # fmt: skip
+"""Sections in reading order: what can be said, what it costs, what it rests on."""
+
+QUALITY = frozenset({
+    "scores", "forest", "matrix", "ranks", "tradeoffs", "scaling", "reliability", "risk-coverage", "heatmap",
+    "noise-floor",
+})  # fmt: skip
+"""Figures that are not of efficiency."""
+
 _TASKS_LEAD = (
-    "Intervals are 95 %. “Behind the best” is the paired difference on identical documents with its 95 % half-width; "
-    "p is adjusted for all pairs and tasks of this report."
+    "Intervals are 95 %. “Behind the best” is the paired difference on identical documents; p is adjusted for all "
+    "pairs and tasks of this report. “Would show”: the smallest true difference that so many documents show four "
+    "times of five."
 )
 _METHOD = (
     "Rates of right answers carry Wilson intervals, other scores normal ones from their standard error. The mean "
     "corrects each score for chance, (score - chance) / (1 - chance), and weighs tasks equally; its error treats "
-    "tasks as fixed and takes that of a rate from its Wilson interval. Two entries are called separable on a task "
-    "when the exact McNemar test (right-or-wrong scores) or the paired t-test (other scores) on identical documents"
-    " has p < 0.05 after Holm's adjustment for every pair and task; on the mean, by the paired normal test, "
-    "adjusted for every pair. Timings are medians of the medians of processes with two-stage percentile bootstrap "
-    "intervals: processes are drawn first, then the repeats within each. Times of two entries are compared as ratios "
-    "of processes of the same block, with Student's interval over the blocks."
+    "tasks as fixed and takes that of a rate from its Wilson interval. Two entries are compared item by item, and only "
+    "where documents, prompts, limits and versions are the same. Better or worse: the exact McNemar test "
+    "(right-or-wrong scores), the paired t-test (other scores) or, where items come in clusters, Student's with one "
+    "degree of freedom less than clusters, has p < 0.05 after Holm's adjustment for every pair and task, and the "
+    "interval excludes 0; on the mean the paired normal test, adjusted for every pair. Equivalent: two one-sided tests "
+    "say that the difference is below {margin}, after Holm's adjustment. All else is inconclusive. Timings are medians "
+    "of the medians of processes with two-stage percentile bootstrap intervals: processes are drawn first, then the "
+    "repeats within each. Times of two entries are compared as ratios of processes of the same block, with Student's "
+    "interval over the blocks."
 )
+
+
+def _method(found: Findings) -> str:
+    points = 100 * found.judged.margin
+    return _METHOD.replace("{margin}", f"{points:g} point{'' if points == 1 else 's'} (or {found.judged.margin:g})")
+
+
+def _refused(found: Findings) -> Table:
+    """Pairs of entries that were not compared on a task; those with the same reason are one row."""
+    groups = found.judged.refused.groupby(["task", "reason"], sort=True)
+    rows: list[tuple[object, ...]] = []
+    for (task, reason), own in groups:
+        pairs = [f"{a} and {b}" for a, b in zip(own["a"], own["b"], strict=True)]
+        rows.append((task, f"{len(pairs)}: {wording.listing(pairs, most=3)}", reason))
+    return _table("not-compared", "Pairs that were not compared", ["Task", "Pairs", "Reason"], rows)
 
 
 def _empty(study: Study, settings: ReportSettings) -> Page:

@@ -82,8 +82,9 @@ def skipped(study: Study) -> Table:
 
 
 def _varied(row: Any) -> str:
-    """The workload with how it is varied, as in `topic · keyboard_typo@0.3`."""
-    return " · ".join(filter(None, (str(row.workload), str(row.variation))))
+    """The workload with how it is varied, as in `topic · keyboard_typo@0.3`, or the training on it."""
+    name = f"training on {row.workload}" if row.kind == "training" else str(row.workload)
+    return " · ".join(filter(None, (name, str(row.variation))))
 
 
 def _once(cells: pd.DataFrame, keys: list[str]) -> pd.DataFrame:

@@ -68,6 +68,15 @@ def win_rates(scores: Floats) -> Floats:
     return np.divide(total, number, out=np.full(total.shape, np.nan), where=number > 0)
 
 
+def mean_ranks(scores: Floats) -> Floats:
+    """Mean rank of each model over tasks, 1 the best, ties at their mean.
+
+    Args:
+        scores: `(tasks, models)`, more is better, no gaps.
+    """
+    return _ranks(-scores).mean(axis=0)
+
+
 def win_rate_intervals(scores: Floats, drawn: Sequence[Floats]) -> tuple[Floats, Floats]:
     """Conservative 95 % interval of each model's mean win rate; tasks and rivals are fixed, items are drawn.
 

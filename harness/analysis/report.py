@@ -10,12 +10,9 @@ import errno
 import hashlib
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, final
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 import harness
 from harness.analysis.settings import ReportSettings
@@ -26,11 +23,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from harness.analysis import frame, pairs
-    from harness.analysis.derive import Comparison
     from harness.analysis.drawing import Drawing
+    from harness.analysis.findings import Findings
     from harness.analysis.page import Page
-    from harness.analysis.robustness import Robustness
 
 STAMP = "made-from.json"
 """Name of the file that says which records and settings a report was made from."""
@@ -80,25 +75,20 @@ def build(study: Path, settings: ReportSettings | None = None) -> ReportPaths:
         ValueError: no such study.
         OSError: the folder cannot be written, or the disk is full; no file is half-written.
     """
-    from harness.analysis import derive, figures, frame, page, pairs, robustness  # here: `up_to_date` needs none
+    from harness.analysis import derive, figures, findings, frame, page, sections, tidy  # here: `up_to_date` needs none
     from harness.analysis.current import current
 
     chosen = settings or ReportSettings()
-    places = paths(study, chosen)
-    stamp = _stamp(study, chosen)
-    found = frame.read(study)
-    documents = frame.documents(study)
-    comparison = derive.compare(found, baseline=chosen.baseline)
-    tested = pairs.pairs(comparison, documents)
-    drawings = figures.draw(comparison, measured=comparison.efficiency)
-    whole = page.compose(current(found), comparison, tested, drawings=drawings, settings=chosen)
-    measured = robustness.measure(current(found), documents, comparison)
-    if measured is not None:
-        whole, more = _with_robustness(whole, measured, comparison)
-        drawings = (*drawings, *more)
-    first = {**_data_files(found, documents=documents), **_page_files(places, whole)}
-    tables = {**_table_files(whole, tested), **_robust_files(measured)}
-    _replace(places.folder, {"": first, "figures": _figure_files(drawings), "tables": tables})
+    places, stamp = paths(study, chosen), _stamp(study, chosen)
+    records, documents = frame.read(study), frame.documents(study)
+    comparison = derive.compare(records, baseline=chosen.baseline)
+    found = findings.find(current(records), comparison, documents, baseline=chosen.baseline, margin=chosen.margin)
+    drawings = figures.draw(comparison, measured=comparison.efficiency, found=found)
+    first = page.compose(found, drawings=drawings, settings=chosen)
+    whole = sections.added(sections.Whole(page=first, found=found, documents=documents, settings=chosen))
+    files = {**tidy.files(records, documents, found.judged), **_page_files(places, whole.page)}
+    tables = {**_table_files(whole.page, found), **{f"{name}.csv": _csv(data) for name, data in whole.frames}}
+    _replace(places.folder, {"": files, "figures": _figure_files((*drawings, *whole.drawings)), "tables": tables})
     write_atomic(places.folder / STAMP, _json(stamp))
     return places
 
@@ -113,7 +103,7 @@ def up_to_date(study: Path, settings: ReportSettings | None = None) -> bool:
         return False
     stamp = _stamp(study, settings or ReportSettings())
     if settings is None and isinstance(written, dict):
-        stamp["settings"] = written.get("settings", "")
+        stamp |= {name: written.get(name, "") for name in ("settings", "against")}
     return written == stamp and all(path.is_file() for path in (*wanted, places.measurements))
 
 
@@ -125,11 +115,16 @@ def _stamp(study: Path, settings: ReportSettings) -> dict[str, str]:
     """Digest of names, sizes and times of the records and samples; of the settings; and of this package's own files."""
     own = Path(__file__).parent
     return {
-        "records": _digest([Path(study) / "records", Path(study) / "samples"], root=Path(study), times=True),
+        "records": _of_study(Path(study)),
+        "against": "" if settings.against is None else _of_study(Path(settings.against)),
         "settings": hashlib.sha256(json.dumps(asdict(settings), sort_keys=True).encode()).hexdigest(),
         "renderer": _digest([own], root=own, times=False),
         "version": harness.__version__,
     }
+
+
+def _of_study(study: Path) -> str:
+    return _digest([study / "records", study / "samples"], root=study, times=True)
 
 
 def _digest(folders: list[Path], *, root: Path, times: bool) -> str:
@@ -143,16 +138,6 @@ def _digest(folders: list[Path], *, root: Path, times: bool) -> str:
     return found.hexdigest()
 
 
-def _data_files(found: frame.Study, *, documents: pa.Table) -> dict[str, bytes]:
-    order = ["model", "method", "workload", "cell", "metric", "subset", "repeat"]
-    tidy = found.measurements.sort_values(order, kind="stable").reset_index(drop=True)
-    return {
-        "measurements.csv": _csv(tidy),
-        "measurements.parquet": _parquet(pa.Table.from_pandas(tidy, preserve_index=False)),
-        "samples.parquet": _parquet(documents),
-    }
-
-
 def _figure_files(drawings: Sequence[Drawing]) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for drawing in drawings:
@@ -161,28 +146,17 @@ def _figure_files(drawings: Sequence[Drawing]) -> dict[str, bytes]:
     return files
 
 
-def _table_files(whole: Page, tested: pairs.Pairs) -> dict[str, bytes]:
-    from harness.analysis import render
+def _table_files(whole: Page, found: Findings) -> dict[str, bytes]:
+    from harness.analysis import latex, render
 
-    files = {"comparisons.csv": _csv(tested.tasks), "comparisons-mean.csv": _csv(tested.means)}
+    judged = found.judged
+    files = {"comparisons.csv": _csv(judged.frame), "comparisons-mean.csv": _csv(judged.means)}
+    files |= {"comparisons-refused.csv": _csv(judged.refused)} if len(judged.refused) else {}
     for table in whole.tables:
         stem = render.slug(table.name)
-        files |= {f"{stem}.csv": table.csv().encode(), f"{stem}.md": table.markdown().encode()}
+        files |= {f"{stem}.csv": table.csv().encode(), f"{stem}.md": table.markdown().encode(),
+                  f"{stem}.tex": latex.written(table).encode()}  # fmt: skip
     return files
-
-
-def _with_robustness(whole: Page, measured: Robustness, comparison: Comparison) -> tuple[Page, tuple[Drawing, ...]]:
-    from harness.analysis import figures_robustness, robust_page
-
-    drawings = figures_robustness.draw(measured, comparison)
-    return robust_page.joined(whole, measured, comparison, drawings=drawings), drawings
-
-
-def _robust_files(measured: Robustness | None) -> dict[str, bytes]:
-    """Every frame of robustness that has rows."""
-    names = [] if measured is None else [field.name for field in fields(measured)]
-    frames = {f"robustness-{name.replace('_', '-')}.csv": getattr(measured, name) for name in names}
-    return {name: _csv(data) for name, data in frames.items() if len(data)}
 
 
 def _page_files(places: ReportPaths, whole: Page) -> dict[str, bytes]:
@@ -222,9 +196,3 @@ def _tidy(folder: Path, files: Mapping[str, bytes]) -> None:
 
 def _csv(data: pd.DataFrame) -> bytes:
     return data.to_csv(index=False, lineterminator="\n").encode(errors="replace")
-
-
-def _parquet(table: pa.Table) -> bytes:
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    return sink.getvalue().to_pybytes()

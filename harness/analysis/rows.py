@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from harness.records import Cell, Measurement
 
+TRAINING = "training"
+"""Kind of the cells of trainings."""
+
 NUMBERS = ("metric", "subset", "repeat", "value", "unit", "n", "stderr", "higher_is_better", "primary")
 """Columns of one value of one metric."""
 
@@ -46,7 +49,8 @@ def labels(record: Record, *, study: str) -> dict[str, Any]:
     subject, task = _mapping(facts.get("subject")), _mapping(facts.get("task"))
     return {
         "study": study, "cell": cell.id, "status": str(record.status), "kind": cell.kind, "model": cell.model,
-        "method": cell.method, "workload": cell.workload, "workload_kind": workload.get("kind", cell.kind),
+        "method": cell.method, "workload": cell.workload,
+        "workload_kind": cell.kind if cell.kind == TRAINING else workload.get("kind", cell.kind),
         "perturbation": cell.perturbation, "severity": float(cell.severity), "seed": cell.seed,
         **{key: _effective(key, subject, model) for key in EFFECTIVE},
         "device": str(device.get("slug", "unknown")),
@@ -97,6 +101,7 @@ def details(record: Record, *, file: str) -> dict[str, Any]:
         "variation_spec": json.dumps(_mapping(spec.get("perturbation")), sort_keys=True),
         "file": file,
         "probe_facts": _mapping(facts.get("task")) if record.cell.kind == "probe" else {},
+        **_training(record.cell, _mapping(facts.get("task"))),
     }  # fmt: skip
 
 
@@ -104,6 +109,16 @@ def number(measurement: Measurement, known: Mapping[str, Any]) -> tuple[Any, ...
     """One value of one metric, in the order of `NUMBERS`."""
     row = tuple(getattr(measurement, name) for name in NUMBERS[:-1])
     return (*row, measurement.metric == known["primary_metric"] and not measurement.subset)
+
+
+def _training(cell: Cell, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Which adapter a cell was measured under, or made, and from how much; nothing of the unadapted model."""
+    split = _mapping(cell.spec.get("workload" if cell.kind == TRAINING else TRAINING))
+    settings = _mapping(_mapping(cell.spec.get("method")).get(TRAINING)) if split else {}
+    return {
+        "trained_on": _text(split.get("name")), "address": _text(facts.get("address")) if split else "",
+        "n_train": facts.get("n_train") if split else None, "train_seed": settings.get("seed"),
+    }  # fmt: skip
 
 
 def _place(cell: Cell, facts: Mapping[str, Any]) -> dict[str, Any]:

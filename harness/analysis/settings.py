@@ -23,11 +23,14 @@ class ReportSettings:
         name: label, unique in its config group.
         title: headline; None names the study.
         about: a paragraph under the headline, plain text.
-        baseline: model label that every other model is compared with; None leaves that comparison out.
+        baseline: model or entry that every other one is compared with; None takes the first of the leaderboard for the
+            forest of differences and leaves its sentence out.
         formats: some of `FORMATS`.
+        margin: difference that does not matter, in the unit of each metric: 0.01 is one point of a score in per cent.
+        against: folder of another study that this one is compared with, entry by entry; None for none.
 
     Raises:
-        ValueError: no format, or one that is not known.
+        ValueError: no format, one that is not known, or a margin that is not positive.
     """
 
     name: str = "default"
@@ -35,10 +38,14 @@ class ReportSettings:
     about: str = ""
     baseline: str | None = None
     formats: Sequence[str] = FORMATS
+    margin: float = 0.01
+    against: str | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.formats, str) or not self.formats:
             raise ValueError(f"formats={self.formats!r}: needs a list with at least one of {', '.join(FORMATS)}")
         for name in self.formats:
             one_of(name, FORMATS, field="formats")
+        if isinstance(self.margin, bool) or not isinstance(self.margin, int | float) or not 0 < self.margin < 1:
+            raise ValueError(f"margin={self.margin!r}: needs a difference between 0 and 1, as in 0.01 for one point")
         object.__setattr__(self, "formats", tuple(self.formats))

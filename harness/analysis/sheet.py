@@ -94,6 +94,8 @@ class Table:
         rows: best first.
         foot: rows below a rule, such as chance.
         notes: sentences under the table.
+        cards: whether its texts are too long for a grid: a page then shows each row by itself, to be opened, headed
+            by its first value.
     """
 
     name: str
@@ -102,6 +104,7 @@ class Table:
     rows: tuple[tuple[Value, ...], ...]
     foot: tuple[tuple[Value, ...], ...] = ()
     notes: tuple[str, ...] = ()
+    cards: bool = False
 
     def frame(self) -> pd.DataFrame:
         """Numbers where there are numbers, with `_lo` and `_hi` beside what has an interval; else text."""
@@ -128,12 +131,21 @@ class Table:
         return text.getvalue()
 
     def markdown(self) -> str:
-        """The table in GitHub's Markdown, notes below it."""
+        """The table in GitHub's Markdown, notes below it; cards as a list."""
+        if self.cards:
+            return self._listed()
         lines = [_line([f"{escape(c.label)}{f' ({escape(c.sub)})' if c.sub else ''}" for c in self.columns])]
         lines.append(_line(["---:" if c.numeric else "---" for c in self.columns]))
         lines += [_line([_emphasised(value) for value in row]) for row in (*self.rows, *self.foot)]
         notes = [f"\n{' '.join(escape(note) for note in self.notes)}"] if self.notes else []
         return "\n".join([*lines, *notes]) + "\n"
+
+    def _listed(self) -> str:
+        lines = []
+        for first, *rest in self.rows:
+            lines.append(f"- **{escape(first.line)}**")
+            lines += [f"    - {escape(c.label)}: {escape(v.line)}" for c, v in zip(self.columns[1:], rest, strict=True)]
+        return "\n".join([*lines, "", *(escape(note) for note in self.notes)]).strip() + "\n"
 
 
 def text(value: str | None, *, detail: str = "") -> Value:

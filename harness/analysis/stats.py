@@ -145,8 +145,11 @@ def mcnemar(only_a: int, only_b: int) -> float:
     Source:
         McNemar (1947), Psychometrika 12:153; exact binomial form, Agresti (2013), section 11.1.
     """
-    n = only_a + only_b
-    tail = sum(math.exp(_log_choose(n, k) - n * math.log(2)) for k in range(min(only_a, only_b) + 1))
+    n, k = only_a + only_b, min(only_a, only_b)
+    term = tail = math.exp(_log_choose(n, k) - n * math.log(2))
+    while k and term > 1e-18 * tail:
+        term *= k / (n - k + 1)
+        tail, k = tail + term, k - 1
     return min(1.0, 2 * tail)
 
 

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from harness.analysis import wording
+from harness.analysis import verdict_columns, wording
 from harness.analysis.derive import HIGHER, Comparison, corrected, probe_of, speed_of
 from harness.analysis.sheet import LEGEND, Column, Table, Value, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from harness.analysis.comparisons import Judged
     from harness.analysis.frame import Study
-    from harness.analysis.pairs import Pairs
 
 DETAILS = ("acc", "balanced_accuracy", "precision_macro", "recall_macro", "f1_macro", "mcc", "majority_share")
 """Metrics of a classification task, in the order in which they are shown."""
@@ -33,8 +33,11 @@ SPEED_COLUMNS = ("decode_tok_s", "prefill_tok_s", "ttft", "peak_memory")
 """What the leaderboard shows of speed and memory."""
 
 
-def leaderboard(comparison: Comparison) -> Table:
-    """One row per entry: quality on every task, then speed and memory: all that was measured of it side by side."""
+def leaderboard(comparison: Comparison, judged: Judged | None = None) -> Table:
+    """One row per entry: quality on every task, then speed and memory: all that was measured of it side by side.
+
+    With every pair `judged`, each entry has its verdict beside the first on the mean.
+    """
     tasks = comparison.tasks
     columns = [Column(key="model", label="Model", numeric=False), Column(key="parameters", label="Params")]
     parts: list[list[Value]] = [_names(comparison), _parameters(comparison)]
@@ -43,6 +46,10 @@ def leaderboard(comparison: Comparison) -> Table:
         columns.append(Column(key="mean", label="Mean", sub="corrected", group="Quality"))
         parts.append(_means(comparison))
         foot.append(Value(text="0.0", number=0.0))
+        if judged is not None and len(judged.means):
+            columns.append(verdict_columns.FIRST)
+            parts.append(verdict_columns.beside_first(comparison, judged))
+            foot.append(Value(text=""))
     for task in tasks.itertuples(index=False):
         columns.append(Column(key=str(task.task), label=str(task.task), sub=_unit(task), group="Quality"))
         parts.append(_quality(comparison, task))
@@ -55,12 +62,19 @@ def leaderboard(comparison: Comparison) -> Table:
             foot.append(Value(text=""))
     return Table(
         name="leaderboard", title="Leaderboard", columns=tuple(columns), rows=tuple(zip(*parts, strict=True)),
-        foot=(tuple(foot),) if tasks["chance"].notna().any() else (), notes=_notes(comparison),
+        foot=(tuple(foot),) if tasks["chance"].notna().any() else (),
+        notes=(*_notes(comparison), *verdict_columns.notes(judged)),
     )  # fmt: skip
 
 
-def per_task(comparison: Comparison, task: str, tested: Pairs | None = None) -> Table:
-    """One task: score with interval, score corrected for chance, and the paired difference to the best entry."""
+def per_task(comparison: Comparison, task: str, judged: Judged | None = None) -> Table:
+    """One task: score with interval, score corrected for chance, and the paired difference to the best entry.
+
+    Args:
+        comparison: the entries and their scores.
+        task: its label.
+        judged: every pair; with it, each entry has its difference from the best one and the verdict on it.
+    """
     info = next(t for t in comparison.tasks.itertuples(index=False) if t.task == task)
     scores = comparison.scores[comparison.scores["task"] == task].sort_values(
         ["value", "entry"], ascending=[not info.higher, True], na_position="last"
@@ -72,16 +86,17 @@ def per_task(comparison: Comparison, task: str, tested: Pairs | None = None) -> 
     known = bool(info.percent) and not math.isnan(float(info.chance)) and float(info.chance) > 0
     if known:
         columns.append(Column(key="corrected", label="Corrected", sub="chance = 0"))
-    if tested is not None:
-        columns.append(Column(key="behind", label="Behind the best", sub="paired"))
-        columns.append(Column(key="p_holm", label="p", sub="Holm"))
+    if judged is not None:
+        columns += verdict_columns.BEHIND
+    beside = {} if judged is None else verdict_columns.beside(judged, task, str(best))
     rows = []
     for row in scores.itertuples(index=False):
         value = parts[row.entry]
         number = None if value.number is None else corrected(value.number, float(info.chance)) if known else None
         line = [text(str(row.entry)), value, _ends(row, percent=bool(info.percent)), _count(row.n)]
         line += [_corrected(number)] if known else []
-        line += _behind(tested, task, best, str(row.entry), percent=bool(info.percent)) if tested is not None else []
+        told = beside.get(str(row.entry))
+        line += verdict_columns.behind(told, percent=bool(info.percent)) if judged is not None else []
         rows.append(tuple(line))
     return Table(name=f"task-{task}", title=task, columns=tuple(columns), rows=tuple(rows))
 
@@ -230,18 +245,6 @@ def _corrected(number: float | None) -> Value:
 
 def _count(number: float) -> Value:
     return text("") if pd.isna(number) else Value(text=f"{int(number):,}", number=float(number))
-
-
-def _behind(tested: Pairs, task: str, best: str, entry: str, *, percent: bool) -> list[Value]:
-    frame = tested.tasks
-    rows = frame[(frame["task"] == task) & frame["a"].isin([best, entry]) & frame["b"].isin([best, entry])]
-    if entry == best or not len(rows):
-        return [text(""), text("")]
-    row, write = rows.iloc[0], wording.percent if percent else wording.significant
-    gap = row["difference"] if row["a"] == best else -row["difference"]
-    spread = _half_of(float(gap), 1.96 * row["stderr"], unit="%" if percent else "1")
-    return [Value(text=write(gap), number=float(gap), spread=spread),
-            Value(text=wording.p_value(row["p_holm"]), number=float(row["p_holm"]))]  # fmt: skip
 
 
 def _half_of(value: float, half: float, *, unit: str) -> str:

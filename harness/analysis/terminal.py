@@ -116,15 +116,19 @@ def _upright(board: Table, write: Callable[[str], str]) -> Grid:
     foot = board.foot[0] if board.foot else tuple(Value(text="") for _ in board.columns)
     heads = []
     for column, chance in zip(board.columns, foot, strict=True):
-        lines = [_folded(column.label), column.sub, f"chance {chance.text}" if _says(chance, column) else ""]
+        said = f"chance {chance.text}" if _says(chance, column) else ""
+        lines = [_folded(wording.short(column.label, NAME_WIDTH)), column.sub, said]
         heads.append(Text(write("\n".join(line for line in lines if line))))
-    return [heads, *([_cell(v, c, write) for v, c in zip(row, board.columns, strict=True)] for row in board.rows)]
+    names = wording.distinct([row[0].text for row in board.rows], NAME_WIDTH)
+    cells = ([_cell(v, c, write) for v, c in zip(row[1:], board.columns[1:], strict=True)] for row in board.rows)
+    return [heads, *([Text(write(name)), *row] for name, row in zip(names, cells, strict=True))]
 
 
 def _turned(board: Table, write: Callable[[str], str]) -> Grid:
     """A line per task; chance is a column."""
     foot = board.foot[0] if board.foot else tuple(Value(text="") for _ in board.columns)
-    grid: Grid = [[Text(""), Text("chance"), *(Text(write(_folded(row[0].text))) for row in board.rows)]]
+    names = wording.distinct([row[0].text for row in board.rows], NAME_WIDTH)
+    grid: Grid = [[Text(""), Text("chance"), *(Text(write(_folded(name))) for name in names)]]
     for index, column in list(enumerate(board.columns))[1:]:
         label = " ".join(part for part in (wording.short(column.label, NAME_WIDTH), column.sub) if part)
         chance = foot[index].text if _says(foot[index], column) else ""
@@ -147,7 +151,7 @@ def _cell(value: Value, column: Column, write: Callable[[str], str]) -> Text:
 def _folded(name: str) -> str:
     """A name on several short lines, broken after its own separators."""
     lines = [""]
-    for part in re.findall(r"[^-_/. ]*[-_/. ]?", wording.short(name, NAME_WIDTH)):
+    for part in re.findall(r"[^-_/. ]*[-_/. ]?", name):
         if lines[-1] and len(lines[-1] + part.rstrip()) > FOLD:
             lines.append("")
         lines[-1] += part

@@ -7,6 +7,7 @@ Layer: beside `stats`; pure functions from numbers to text.
 from __future__ import annotations
 
 import math
+import os
 import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -78,6 +79,24 @@ def short(text: str, width: int = 28) -> str:
     if len(line) <= width:
         return line
     return f"{line[: width // 2]}…{line[len(line) - (width - width // 2 - 1) :]}"
+
+
+def distinct(names: Sequence[str], width: int = 28) -> list[str]:
+    """Names as `short` writes them, told apart: what all long ones begin with goes first, then the limit.
+
+    >>> distinct(["gpt2", "mini-gpt2-s + lora (seed 0)", "mini-gpt2-s + full (seed 0)"], 24)
+    ['gpt2', '…lora (seed 0)', '…full (seed 0)']
+    """
+    lines = [plain(name) for name in names]
+    cut = {line: short(line, width) for line in lines}
+    if len(set(cut.values())) == len(cut) and not any("…" in one and " " in line for line, one in cut.items()):
+        return [cut[line] for line in lines]
+    long = sorted({line for line in lines if len(line) > width})
+    head = os.path.commonprefix(long).rpartition(" ")[0] if len(long) > 1 else ""  # noqa: RUF071 - names are no paths
+    ends = {line: f"…{line[len(head) :].strip()}" if head else line for line in long}
+    cut |= {line: short(end, width) for line, end in ends.items()}
+    clear = len(set(cut.values())) == len(cut)
+    return [cut[line] if clear else ends.get(line, line) for line in lines]
 
 
 def significant(value: float, digits: int = 3) -> str:

@@ -59,3 +59,9 @@ def varied_study(varied: ModuleType, synthetic: ModuleType, tmp_path_factory: py
     """Two models on a task: text perturbations, prompt variants, attacks and transfer."""
     folder = tmp_path_factory.mktemp("results") / "varied"
     return varied.build(synthetic, folder, models=varied.MODELS[:2], tasks=("topic",), documents=90)
+
+
+@pytest.fixture(scope="session")
+def big() -> ModuleType:
+    """The module that writes a large study quickly."""
+    return _load("big")

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.analysis import derive, frame, pairs, tables, verdict
+from harness.analysis import derive, findings, frame, tables, verdict
+from harness.analysis.current import current
 from harness.records import Measurement, Record
 from harness.store import Store
 
@@ -17,27 +18,33 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import ModuleType
 
+    from harness.analysis.findings import Findings
+
+
+def told(folder: Path, **settings: object) -> Findings:
+    """Everything that a study says of quality."""
+    found = current(frame.read(folder))
+    return findings.find(found, derive.compare(found), frame.documents(folder), **settings)  # pyright: ignore[reportArgumentType]
+
 
 @pytest.fixture(scope="module")
-def whole(study: Path) -> tuple[frame.Study, derive.Comparison, pairs.Pairs]:
-    """The study, its comparison and its paired tests."""
-    found = frame.read(study)
-    comparison = derive.compare(found)
-    return found, comparison, pairs.pairs(comparison, frame.documents(study))
+def whole(study: Path) -> Findings:
+    """Everything that the full study says of quality."""
+    return told(study, baseline="mini-gpt2-m")
 
 
-def test_order_is_by_mean_over_tasks_that_all_share(whole: tuple) -> None:
+def test_order_is_by_mean_over_tasks_that_all_share(whole: Findings) -> None:
     """The task that failed and the one that ran out of memory do not count, for anybody."""
-    _, comparison, _ = whole
+    comparison = whole.comparison
     counted = set(comparison.tasks.loc[comparison.tasks["counted"], "task"])
     assert counted == {"agreement", "review_sentiment", "story_ending", "topic"}
     assert comparison.entries["mean"].is_monotonic_decreasing
     assert "4 of 7 tasks" in comparison.basis
 
 
-def test_mean_is_the_mean_of_corrected_scores(whole: tuple) -> None:
+def test_mean_is_the_mean_of_corrected_scores(whole: Findings) -> None:
     """The mean and its error are what one computes by hand."""
-    _, comparison, _ = whole
+    comparison = whole.comparison
     scores = comparison.scores[comparison.scores["entry"] == "mini-neox"].set_index("task")
     chances = {"agreement": 0.5, "review_sentiment": 0.5, "story_ending": 0.25, "topic": 0.25}
     expected = np.mean([(scores.loc[t, "value"] - c) / (1 - c) for t, c in chances.items()])
@@ -52,49 +59,74 @@ def test_pairs_need_the_same_documents(synthetic: ModuleType, tmp_path: Path) ->
     for model, number in (("mini-gpt2-s", 40), ("mini-neox", 50)):
         record, samples = synthetic.task_record(model, "topic", documents=number)
         Store(folder).write(record, samples)
-    found = frame.read(folder)
-    comparison = derive.compare(found)
-    tested = pairs.pairs(comparison, frame.documents(folder))
-    assert not len(tested.tasks)
-    assert any("No pair" in line for line in verdict.sentences(found, comparison, tested))
+    found = told(folder)
+    assert not len(found.judged.frame)
+    assert found.judged.refused["reason"].str.startswith("documents differ: 40 shared").all()
+    assert any("No pair could be tested: documents differ" in line for line in verdict.sentences(found))
 
 
-def test_positive_differences_mean_better_also_where_lower_is_better(whole: tuple) -> None:
+def test_who_saw_other_documents_is_named(synthetic: ModuleType, tmp_path: Path) -> None:
+    """Of three models one saw fewer documents: the other two are compared, and it is said who was not."""
+    for model, number in (("mini-gpt2-l", 60), ("mini-gptj", 60), ("mini-gpt2-s", 50)):
+        Store(tmp_path / "s").write(*synthetic.task_record(model, "topic", documents=number))
+    found = told(tmp_path / "s")
+    assert len(found.judged.means) == 1
+    assert len(found.judged.refused) == 2
+    assert "not be compared item by item with mini-gpt2-s on every task" in verdict.sentences(found)[0]
+
+
+def test_positive_differences_mean_better_also_where_lower_is_better(whole: Findings) -> None:
     """On bits per byte the best model is ahead of the worst by a positive, separable difference."""
-    _, _, tested = whole
-    rows = tested.tasks.query("task == 'heldout_text' and a == 'mini-gpt2-l' and b == 'mini-gpt2-s'")
-    assert rows["difference"].iloc[0] > 0
-    assert bool(rows["separable"].iloc[0])
+    rows = whole.judged.frame.query("task == 'heldout_text' and a == 'mini-gpt2-l' and b == 'mini-gpt2-s'")
+    assert rows["diff"].iloc[0] > 0
+    assert rows["verdict"].iloc[0] == "better"
 
 
-def test_sentences_claim_only_what_is_separable(whole: tuple) -> None:
-    """Every task is said to be led or not led, and the led ones have a separable leader."""
-    found, comparison, tested = whole
-    lines = verdict.sentences(found, comparison, tested, baseline="mini-gpt2-m")
+def test_sentences_claim_only_what_the_verdicts_say(whole: Findings) -> None:
+    """Every task is said to be led or not led; the leader of each led one is better than all others by its verdicts."""
+    lines = verdict.sentences(whole, baseline="mini-gpt2-m")
     assert "mini-gpt2-l has the highest mean score" in lines[0]
-    assert any("separably ahead of all others on heldout_text (mini-gpt2-l)" in line for line in lines)
+    assert any("better than all others on heldout_text (mini-gpt2-l)" in line for line in lines)
     assert any("not separable on agreement" in line for line in lines)
-    assert any(line.startswith("Against the baseline mini-gpt2-m: better:") for line in lines)
+    assert any(line.startswith("Against the baseline mini-gpt2-m, on the mean: better:") for line in lines)
     assert any("2 of 48 cells have no result" in line for line in lines)
+    led = next(line for line in lines if line.startswith("One entry is better than all others on"))
+    frame_ = whole.judged.frame
+    for task in whole.comparison.tasks["task"]:
+        rows = verdict.seen_from(frame_[frame_["task"] == task], "mini-gpt2-l")
+        assert (f"{task} (mini-gpt2-l)" in led) is bool((rows["verdict"] == "better").all() and len(rows) == 5)
+
+
+def test_what_is_not_separable_carries_what_would_have_shown(synthetic: ModuleType, tmp_path: Path) -> None:
+    """Two close models: the sentence says which difference would mostly not show, and how many documents it takes."""
+    for model in ("mini-gptneo", "mini-gpt2-m"):
+        Store(tmp_path / "s").write(*synthetic.task_record(model, "topic", documents=60))
+    found = told(tmp_path / "s")
+    row = found.judged.means.iloc[0]
+    assert row["verdict"] == "inconclusive"
+    assert row["mde80"] == pytest.approx(2.80 * row["se"], rel=1e-3)
+    line = verdict.sentences(found)[0]
+    assert f"differences under about {100 * row['mde80']:.0f} points would mostly not show" in line
+    assert "times as many documents" in line
 
 
 def test_equal_models_are_not_separable(synthetic: ModuleType, tmp_path: Path) -> None:
-    """An A/A control: one checkpoint under two names has no leader."""
+    """An A/A control: one checkpoint under two names has no leader; on identical answers the two are equivalent."""
     folder = tmp_path / "s"
     for name in ("one", "two"):
         record, samples = synthetic.task_record("mini-neox", "topic")
         Store(folder).write(replace(record, cell=replace(record.cell, model=name)), samples)
-    found = frame.read(folder)
-    comparison = derive.compare(found)
-    tested = pairs.pairs(comparison, frame.documents(folder))
-    text = " ".join(verdict.sentences(found, comparison, tested))
-    assert "not separable" in text
-    assert "is separable from" not in text
+    found = told(folder)
+    text = " ".join(verdict.sentences(found))
+    assert set(found.judged.frame["verdict"]) == {"equivalent"}
+    assert "It is equivalent to two: the difference is under 1 point" in text
+    assert "All entries are equivalent on topic." in text
+    assert "better than" not in text
 
 
-def test_one_row_per_model_holds_quality_and_speed(whole: tuple) -> None:
+def test_one_row_per_model_holds_quality_and_speed(whole: Findings) -> None:
     """The leaderboard has every model once, with task scores, decode speed and memory in the same row."""
-    _, comparison, _ = whole
+    comparison = whole.comparison
     board = tables.leaderboard(comparison)
     keys = [column.key for column in board.columns]
     assert len(board.rows) == 6
@@ -147,19 +179,18 @@ def test_device_memory_is_preferred_to_host_memory(synthetic: ModuleType, tmp_pa
     assert found["value"].tolist() == [5.0e9]
 
 
-def test_tables_are_numbers_as_csv(whole: tuple) -> None:
+def test_tables_are_numbers_as_csv(whole: Findings) -> None:
     """A table's frame holds numbers and interval ends, never formatted text, where there is a number."""
-    _, comparison, tested = whole
+    comparison = whole.comparison
     found = tables.leaderboard(comparison).frame()
     assert found["topic_lo"].le(found["topic"]).all()
     assert pd.api.types.is_numeric_dtype(found["decode_tok_s"])
-    assert tables.per_task(comparison, "topic", tested).frame()["p_holm"].between(0, 1).sum() == 5
+    assert tables.per_task(comparison, "topic", whole.judged).frame()["p_holm"].between(0, 1).sum() == 5
 
 
-def test_classification_table_has_all_that_was_measured(whole: tuple) -> None:
+def test_classification_table_has_all_that_was_measured(whole: Findings) -> None:
     """Accuracy, balanced accuracy, precision, recall, F1 and MCC, one row per model."""
-    found, comparison, _ = whole
-    table = tables.classification(comparison, found, "topic")
+    table = tables.classification(whole.comparison, whole.study, "topic")
     assert [c.key for c in table.columns[1:]] == list(tables.DETAILS[:-1])
     assert len(table.rows) == 6
 
@@ -183,10 +214,7 @@ def test_speeds_on_different_devices_are_not_compared(synthetic: ModuleType, tmp
         device = {**record.cell.spec["device"], "slug": slug, "name": slug}
         spec = {**record.cell.spec, "device": device}
         Store(folder).write(replace(record, cell=replace(record.cell, spec=spec)))
-    found = frame.read(folder)
-    comparison = derive.compare(found)
-    tested = pairs.pairs(comparison, frame.documents(folder))
-    assert "fastest" not in " ".join(verdict.sentences(found, comparison, tested))
+    assert "fastest" not in " ".join(verdict.sentences(told(folder)))
 
 
 def test_nothing_is_best_where_all_are_equal(synthetic: ModuleType, tmp_path: Path) -> None:
@@ -230,9 +258,9 @@ def test_no_certainty_from_three_documents(synthetic: ModuleType, tmp_path: Path
         record, samples = synthetic.task_record(model, "topic", documents=3)
         scored = [replace(sample, metrics={"acc": value}) for sample in samples]
         Store(tmp_path / "s").write(rescored(record, value=value, stderr=0.0), scored)
-    tested = pairs.pairs(derive.compare(frame.read(tmp_path / "s")), frame.documents(tmp_path / "s"))
-    assert tested.means["stderr"].iloc[0] > 0.3
-    assert not tested.tasks["separable"].iloc[0]
+    judged = told(tmp_path / "s").judged
+    assert judged.means["se"].iloc[0] > 0.3
+    assert judged.frame["verdict"].iloc[0] == "inconclusive"
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from harness.analysis import (
     derive,
     efficiency,
     efficiency_tables,
+    findings,
     frame,
-    pairs,
     ratios,
     report,
     resource_tables,
@@ -67,8 +67,7 @@ def study(grids: ModuleType, folder: Path, *records: Record) -> derive.Compariso
 def sentences(folder: Path) -> str:
     """What the report says first of a study."""
     found = frame.read(folder)
-    comparison = derive.compare(found)
-    return " ".join(verdict.sentences(found, comparison, pairs.pairs(comparison, frame.documents(folder))))
+    return " ".join(verdict.sentences(findings.find(found, derive.compare(found), frame.documents(folder))))
 
 
 def test_a_point_and_a_metric_are_one_row(measured: Efficiency) -> None:

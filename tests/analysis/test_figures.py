@@ -9,7 +9,8 @@ import matplotlib as mpl
 import pytest
 from matplotlib.text import Annotation
 
-from harness.analysis import derive, drawing, figures, frame
+from harness.analysis import derive, drawing, figures, findings, frame
+from harness.analysis.current import current
 from harness.analysis.palette import FAMILIES, looks
 
 if TYPE_CHECKING:
@@ -19,11 +20,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+def every(folder: Path) -> tuple[drawing.Drawing, ...]:
+    """The figures of a study."""
+    read = current(frame.read(folder))
+    comparison = derive.compare(read)
+    return figures.draw(comparison, found=findings.find(read, comparison, frame.documents(folder)))
+
+
 @pytest.fixture(scope="module")
-def drawn(study: Path) -> dict[str, drawing.Drawing]:
-    """The figures of the full study by name; drawing them changes no global setting."""
+def drawn(small: Path) -> dict[str, drawing.Drawing]:
+    """The figures of three models by name; drawing them changes no global setting."""
     before = dict(mpl.rcParams)
-    found = {d.name: d for d in figures.draw(derive.compare(frame.read(study)))}
+    found = {d.name: d for d in every(small)}
     assert dict(mpl.rcParams) == before
     return found
 
@@ -67,8 +75,9 @@ def test_text_is_text_and_there_is_no_date(drawn: dict[str, drawing.Drawing]) ->
 def test_figures_without_a_message_are_not_drawn(
     synthetic: ModuleType, tmp_path: Path, models: tuple[str, ...]
 ) -> None:
-    """One model has no trade-off and no scaling to show."""
+    """One model has no difference and no trade-off to show, two have no matrix, and seven tasks no ranks."""
     folder = synthetic.build(tmp_path / "s", documents=10, models=models)
-    names = {d.name for d in figures.draw(derive.compare(frame.read(folder)))}
+    names = {d.name for d in every(folder)}
     assert "scores" in names
-    assert ("tradeoffs" in names) is (len(models) > 1)
+    assert {"tradeoffs", "forest"} & names == ({"tradeoffs", "forest"} if len(models) > 1 else set())
+    assert not {"matrix", "ranks", "noise-floor"} & names

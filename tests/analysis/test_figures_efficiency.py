@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from harness.analysis import derive, drawing, figures, frame
+from harness.analysis import derive, drawing, figures, findings, frame
 from harness.analysis.figures_latency import batch as against_batch
 from harness.analysis.figures_latency import prompt as against_prompt
-from harness.analysis.figures_tradeoffs import SURE, beaten, tradeoffs
+from harness.analysis.figures_tradeoffs import tradeoffs
 from harness.analysis.palette import looks
 from harness.records import Status
 from harness.store import Store
@@ -161,10 +161,11 @@ def test_values_and_bounds_are_those_of_the_frames(records: ModuleType, tmp_path
 
 
 def test_controls_are_not_drawn(records: ModuleType, tmp_path: Path) -> None:
-    """The A/A control of a model is no entry of a figure."""
+    """The A/A control of a model is no entry of a figure; only the figure of the noise floor is about it."""
     model = records.SMALL[0]
     again = records.Model(**{**vars(model), "name": f"{model.name} (again)", "again": model.name})
     found = drawn(records.build(tmp_path / "s", (model, again), batches=(1, 2), replicates=1))
+    assert found.pop("noise-floor").data["model"].eq(model.name).all()
     for figure in found.values():
         assert set(figure.data["entry"]) == {model.name}
 
@@ -191,32 +192,14 @@ def test_names_at_line_ends_keep_apart() -> None:
     assert apart.tolist() == [150.0, 20.0]
 
 
-def test_what_is_clearly_beaten_is_told_from_what_noise_hides() -> None:
-    """Far behind on both axes: beaten in every draw. Behind by less than the noise, or better on one axis: not."""
-    quality = np.array([[0.8, 0.01], [0.5, 0.01], [0.795, 0.01], [0.9, 0.01]])
-    cost = np.array([[100.0, 98, 102], [50.0, 49, 51], [99.5, 98, 101], [20.0, 19, 21]])
-    share = beaten(quality, cost, better=1)
-    assert share[1] >= SURE
-    assert share[0] < SURE
-    assert 0.1 < share[2] < SURE
-    assert share[3] < 0.01
-    assert beaten(quality, cost, better=1).tolist() == share.tolist()
-
-
-def test_direction_of_a_cost_decides_who_is_beaten() -> None:
-    """Of less-is-better the dearer of two equally good entries is beaten, of more-is-better the slower."""
-    quality, cost = np.array([[0.6, 0.0], [0.6, 0.0]]), np.array([[1.0, np.nan, np.nan], [2.0, np.nan, np.nan]])
-    assert beaten(quality, cost, better=-1).tolist() == [0.0, 1.0]
-    assert beaten(quality, cost, better=1).tolist() == [1.0, 0.0]
-
-
-def test_tradeoffs_say_who_is_beaten(synthetic: ModuleType, tmp_path: Path) -> None:
-    """With quality and a decode probe: a panel per cost, and a caption that counts what is beaten in the data."""
+def test_tradeoffs_say_who_is_dominated(synthetic: ModuleType, tmp_path: Path) -> None:
+    """With quality and a decode probe: a panel per cost, and a caption that counts what is dominated in the data."""
     folder = synthetic.build(tmp_path / "s", documents=40, models=("mini-gpt2-s", "mini-gpt2-l", "mini-gptj"))
-    comparison = derive.compare(frame.read(folder))
+    study = frame.read(folder)
+    comparison = derive.compare(study)
+    told = findings.find(study, comparison, frame.documents(folder)).costs
     with drawing.style():
-        found = tradeoffs(comparison, comparison.efficiency, looks(comparison.entries))
+        found = tradeoffs(comparison, told, looks(comparison.entries))
     assert found is not None
     assert {"decode_tok_s", "itl", "peak_memory"} <= set(found.data["metric"])
-    number = sum(share >= SURE for share in found.data["beaten"])
-    assert f"({number} of {len(found.data)} points)" in found.caption
+    assert f"({int(found.data['dominated'].sum())} of {len(found.data)} points)" in found.caption

@@ -24,7 +24,7 @@ def test_one_row_is_one_value(study: Path) -> None:
     found = analysis.load(study)
     assert len(found) == len(written)
     assert sorted(found["value"]) == sorted(m.value for m in written)
-    assert list(found.columns) == [*frame.LABELS, *frame.NUMBERS]
+    assert list(found.columns) == [*frame.LABELS, *frame.NUMBERS, "ci_lo", "ci_hi", "ci_method"]
 
 
 def test_failed_cells_are_rows_of_cells(study: Path) -> None:

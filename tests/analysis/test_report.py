@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -86,7 +87,7 @@ def built(study: Path) -> report.ReportPaths:
     return report.build(study)
 
 
-GOLDEN_SETTINGS = ReportSettings(formats=("md",), about="Three of six models.", baseline="mini-gptj")
+GOLDEN_SETTINGS = ReportSettings(about="Three of six models.", baseline="mini-gptj")
 
 
 @pytest.fixture(scope="module")
@@ -134,12 +135,14 @@ def test_no_number_is_missing_without_a_word(built: report.ReportPaths) -> None:
         assert not re.search(r"\b(nan|None|NaT|inf)\b|&lt;NA", path.read_text(encoding="utf-8"))
 
 
-def test_two_runs_write_the_same_bytes(study: Path, built: report.ReportPaths) -> None:
-    """Nothing depends on time, order or the run."""
-    first = contents(built.folder)
-    (built.folder / report.STAMP).unlink()
-    report.build(study)
-    assert contents(built.folder) == first
+def test_two_runs_write_the_same_bytes(small: Path, renewed: Path) -> None:
+    """Nothing depends on time, order or the run, nor on whether a copy of the process draws half of the figures."""
+    first = contents(renewed)
+    (renewed / report.STAMP).unlink()
+    beside = threading.Thread(target=report.build, args=(small, GOLDEN_SETTINGS))  # so that no copy is made
+    beside.start()
+    beside.join()
+    assert contents(renewed) == first
 
 
 def test_an_unchanged_study_is_not_rendered_again(synthetic: ModuleType, tmp_path: Path) -> None:
@@ -255,6 +258,28 @@ def test_settings_refuse_unknown_formats(formats: object) -> None:
         ReportSettings(formats=formats)  # pyright: ignore[reportArgumentType]
 
 
+@pytest.mark.parametrize("margin", [0, 1, -0.01, True, "1"])
+def test_settings_refuse_margins_that_are_none(margin: object) -> None:
+    """What does not matter is a positive difference below the whole scale."""
+    with pytest.raises(ValueError, match="margin"):
+        ReportSettings(margin=margin)  # pyright: ignore[reportArgumentType]
+
+
+def test_another_study_is_a_section_and_part_of_the_stamp(synthetic: ModuleType, tmp_path: Path) -> None:
+    """The report says how it stands beside the other study, and is out of date when that one changes."""
+    for name, number in (("here", 20), ("there", 20)):
+        record, samples = synthetic.task_record("mini-neox", "topic", documents=number)
+        Store(tmp_path / name).write(record, samples)
+    settings = ReportSettings(formats=("md",), against=str(tmp_path / "there"))
+    places = report.build(tmp_path / "here", settings)
+    assert places.markdown is not None
+    heads = re.findall(r"^## (.+)$", places.markdown.read_text(encoding="utf-8"), re.MULTILINE)
+    assert heads[heads.index("Leaderboard") + 1] == "Beside there"
+    assert report.up_to_date(tmp_path / "here", settings)
+    Store(tmp_path / "there").write(*synthetic.task_record("mini-neox", "agreement", documents=5))
+    assert not report.up_to_date(tmp_path / "here", settings)
+
+
 @pytest.mark.parametrize(("available", "cut"), [(20, False), (900, True)])
 def test_a_cut_task_is_announced(synthetic: ModuleType, tmp_path: Path, available: int, *, cut: bool) -> None:
     """A limit above the task's own size cuts nothing, and is not called a cut."""
@@ -268,7 +293,11 @@ def test_a_cut_task_is_announced(synthetic: ModuleType, tmp_path: Path, availabl
 
 def test_what_the_report_no_longer_holds_is_removed(synthetic: ModuleType, tmp_path: Path) -> None:
     """After a rebuild from fewer records the folders of figures and tables hold that report and nothing else."""
-    folder = synthetic.build(tmp_path / "s", documents=10, models=("mini-gpt2-s", "mini-gptj"))
+    folder = tmp_path / "s"
+    for model in ("mini-gpt2-s", "mini-gptj"):
+        for task in ("topic", "agreement"):
+            Store(folder).write(*synthetic.task_record(model, task, documents=10))
+        Store(folder).write(synthetic.probe_record(model))
     report.build(folder)
     before = set(contents(folder / "report"))
     for path in (folder / "records").glob("**/*"):

@@ -17,9 +17,9 @@ from rich.console import Console
 
 from harness.analysis import (
     derive,
+    findings,
     frame,
     page,
-    pairs,
     render,
     robust_page,
     robust_tables,
@@ -189,12 +189,12 @@ def test_every_frame_and_table_has_its_columns(whole: Read, domains: Read) -> No
 
 
 def test_the_page_is_sound(whole: Read, varied_study: Path) -> None:
-    """The section stands after the tasks, with its sentences in the verdict; no anchor occurs twice."""
-    tested = pairs.pairs(whole.comparison, frame.documents(varied_study))
-    bare = page.compose(whole.study, whole.comparison, tested, drawings=(), settings=ReportSettings())
-    full = robust_page.joined(bare, whole.measured, whole.comparison, drawings=())
+    """The section stands before calibration, with its sentences in the verdict; no anchor occurs twice."""
+    quality = findings.find(whole.study, whole.comparison, frame.documents(varied_study))
+    bare = page.compose(quality, drawings=(), settings=ReportSettings())
+    full = page.ordered(robust_page.joined(bare, whole.measured, whole.comparison, drawings=()))
     names = [section.name for section in full.sections]
-    assert names.index("classification") + 1 == names.index("robustness")
+    assert names.index("comparison") < names.index("robustness") < names.index("calibration") < names.index("tasks")
     assert len(full.verdict) > len(bare.verdict)
     anchors = re.findall(r' id="([^"]+)"', render.html(full))
     assert len(anchors) == len(set(anchors))

@@ -13,10 +13,11 @@ import pandas as pd
 import pytest
 
 from harness.analysis import (
+    comparisons,
     derive,
+    findings,
     frame,
     page,
-    pairs,
     problems,
     robust_page,
     robust_tables,
@@ -88,8 +89,8 @@ def test_varied_cells_change_nothing_of_the_comparison(
     pd.testing.assert_frame_equal(alone.speeds, beside.speeds)
     assert tables.leaderboard(alone).rows == tables.leaderboard(beside).rows
     assert problems.cautions(first) == problems.cautions(second)
-    tested = [pairs.pairs(comparison, frame.documents(tmp_path / name)).tasks
-              for comparison, name in ((alone, "bare"), (beside, "full"))]  # fmt: skip
+    tested = [comparisons.judged(study, comparison, frame.documents(tmp_path / name)).frame
+              for study, comparison, name in ((first, alone, "bare"), (second, beside, "full"))]  # fmt: skip
     pd.testing.assert_frame_equal(*tested)
 
 
@@ -249,8 +250,8 @@ def test_where_nothing_could_be_measured_the_section_says_so(
     made = Cases(tmp_path / "s", synthetic, varied)
     _failed(made)
     found = read(tmp_path / "s")
-    tested = pairs.pairs(found.comparison, frame.documents(tmp_path / "s"))
-    whole = page.compose(found.study, found.comparison, tested, drawings=(), settings=ReportSettings())
+    quality = findings.find(found.study, found.comparison, frame.documents(tmp_path / "s"))
+    whole = page.compose(quality, drawings=(), settings=ReportSettings())
     joined = robust_page.joined(whole, found.measured, found.comparison, drawings=())
     assert next(s for s in joined.sections if s.name == "robustness").lead == robust_page.NONE
 
