@@ -22,6 +22,11 @@
     report       all of it, and the last line
     table        the tables on the terminal
     figure       the bars
+    analysis     100,000 measurements loaded and pivoted
+    statistics   type-I errors and coverages of every test, by simulation
+    simulation, simulated_pairs, simulated_models   the studies behind them
+    training     training beside a plain loop
+    api          the client of API models beside a bare one
 
 Layer: above `harness`, which does not know of it. Weights are random everywhere: speed does not depend on them.
 """

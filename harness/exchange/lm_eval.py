@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from harness.exchange import lm_eval_documents as documents
 from harness.exchange.lm_eval_files import Run, lines, mapping, runs
+from harness.exchange.ours import Ours, ours
 from harness.records import Cell, Measurement, Record, Sample, Status
 from harness.store import Store
 from harness.tasks.measure import unit
@@ -46,20 +47,6 @@ class Imported:
     lines: tuple[str, ...]
 
 
-@final
-@dataclass(frozen=True, kw_only=True)
-class Ours:
-    """Configs of this project by the source they name.
-
-    Attributes:
-        models: leaf of a model by its source.
-        tasks: leaf of a task by the lm-eval task it names.
-    """
-
-    models: Mapping[str, Mapping[str, Any]]
-    tasks: Mapping[str, Mapping[str, Any]]
-
-
 def read(path: Path, *, model: str = "", tasks: Mapping[str, str] | None = None) -> Imported:
     """Records and samples of every run of lm-eval under a file or folder.
 
@@ -71,14 +58,15 @@ def read(path: Path, *, model: str = "", tasks: Mapping[str, str] | None = None)
     Raises:
         ConfigError: there is nothing to read, or a file is damaged; the line names it.
     """
-    ours = _ours()
+    known = ours()
     found: list[tuple[Record, tuple[Sample, ...]]] = []
     notes: list[str] = []
     for run in runs(path):
         for task, leaves in documents.known_tasks(run.data).items():
-            record, kept, said = _result(run, _Asked.of(run, task, leaves, ours, model=model, names=tasks or {}))
+            asked = _Asked.of(run, task, leaves, known, model=model, names=tasks or {})
+            record, kept, said = _result(run, asked)
             found.append((record, kept))
-            notes += said
+            notes += [*said, *asked.strange]
     last = {record.cell.id: place for place, (record, _) in enumerate(found)}
     if len(last) < len(found):
         notes.append(
@@ -113,6 +101,14 @@ class _Asked:
     model: Mapping[str, Any]
     name: str
 
+    @property
+    def strange(self) -> list[str]:
+        """That no config of ours is of this task, where nobody said what it is called here."""
+        if self.ours or self.label != self.theirs:
+            return []
+        hint = f"--task {self.theirs}=OURS puts it beside one of ours"
+        return [f"{self.theirs}: no task here is this one of lm-eval's, so it stands under its own name; {hint}"]
+
     @classmethod
     def of(  # noqa: PLR0913 - what is asked, by whom, and its two ways of being named
         cls, run: Run, task: str, leaves: Sequence[str], ours: Ours, *, model: str, names: Mapping[str, str]
@@ -123,17 +119,6 @@ class _Asked:
         label = names.get(task) or str(leaf.get("name") or task)
         name = model or str(known.get("name") or "") or (source.rstrip("/").rpartition("/")[2] or source or "unnamed")
         return cls(theirs=task, leaves=tuple(leaves), label=label, ours=leaf, model=known, name=name)
-
-
-def _ours() -> Ours:
-    from harness import catalogue
-
-    models = {str(leaf["source"]): leaf for leaf in reversed(catalogue.describe("model")) if leaf.get("source")}
-    tasks: dict[str, Mapping[str, Any]] = {}
-    for leaf in reversed(catalogue.describe("task")):
-        if leaf.get("source") and (leaf["name"] == leaf["source"] or leaf["source"] not in tasks):
-            tasks[str(leaf["source"])] = leaf
-    return Ours(models=models, tasks=tasks)
 
 
 def _result(run: Run, asked: _Asked) -> tuple[Record, tuple[Sample, ...], list[str]]:
@@ -202,13 +187,14 @@ def _cell(run: Run, asked: _Asked, metrics: Sequence[str]) -> Cell:
     arguments = {k: v for k, v in run.arguments.items() if k not in {"pretrained", "dtype", "revision", "peft"}}
     shots = _shots(run, asked)
     declared = [str(name) for name in asked.ours.get("metrics") or () if name in metrics]
+    declared = declared or [name for name in metrics if name == "bits_per_byte"] or list(metrics[:1])
     workload: dict[str, Any] = {
         "name": asked.label,
         "kind": str(asked.ours.get("kind") or _KINDS.get(str(config.get("output_type")), "generation")),
         "source": asked.theirs,
         "shots": shots,
         "limit": _limit(run, asked),
-        "metrics": declared or list(metrics[:1]),
+        "metrics": declared,
     }
     if asked.ours.get("chance") is not None:
         workload["chance"] = asked.ours["chance"]
@@ -242,6 +228,7 @@ def _provenance(run: Run, asked: _Asked, kept: Sequence[Sample]) -> dict[str, An
             "revision": str(config.get("model_sha") or config.get("model_revision") or "") or None,
             "dtype": str(config.get("model_dtype") or run.arguments.get("dtype") or "").removeprefix("torch.") or None,
             "parameters": _int(config.get("model_num_parameters")), "context": _int(data.get("max_length")),
+            **run.loading,
         },
         "task": {
             "lm_eval": str(data.get("lm_eval_version") or ""), "tasks": len(asked.leaves),

@@ -146,15 +146,22 @@ def _metrics(row: Mapping[str, Any]) -> dict[str, float]:
 
 
 def standard_error(documents: Sequence[Sample], metric: str, value: float) -> float | None:
-    """The standard error of a mean over documents; None where the value is not that mean."""
-    values = [sample.metrics[metric] for sample in documents if metric in sample.metrics]
-    n = len(values)
+    """The standard error of a mean over documents, of bits per byte over their bytes; None of what is no such mean.
+
+    Source:
+        Cochran (1977), Sampling Techniques, 3rd edition, section 6.4: linearisation of a ratio of sums.
+    """
+    held = [sample.metrics for sample in documents if metric in sample.metrics]
+    n = len(held)
     if n < 2:  # noqa: PLR2004 - a spread needs two
         return None
-    centre = math.fsum(values) / n
+    weights = [one.get("bytes", 1.0) if metric == "bits_per_byte" else 1.0 for one in held]
+    size = math.fsum(weights) / n
+    centre = math.fsum(weight * one[metric] for weight, one in zip(weights, held, strict=True)) / (size * n)
     if not math.isclose(centre, value, rel_tol=1e-6, abs_tol=1e-9):
         return None
-    return math.sqrt(math.fsum((value - centre) ** 2 for value in values) / (n - 1) / n)
+    squares = math.fsum((weight * (one[metric] - centre)) ** 2 for weight, one in zip(weights, held, strict=True))
+    return math.sqrt(squares / (n - 1) / n) / size
 
 
 def known_tasks(data: Mapping[str, Any]) -> dict[str, list[str]]:

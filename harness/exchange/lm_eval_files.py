@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _SECRET = re.compile(r"token|key|secret|auth|password|header", re.IGNORECASE)
+_TRANSFORMERS = frozenset({"hf", "hf-auto", "huggingface"})
+_QUANTISED = frozenset({"gptqmodel", "autogptq", "quantization_config", "gguf_file"})
 _STAMP = re.compile(r"results_(.+)\.json")
 
 
@@ -47,6 +49,20 @@ class Run:
         given = self.config.get("model_args") or {}
         pairs = given.items() if isinstance(given, Mapping) else (p.partition("=")[::2] for p in str(given).split(","))
         return {str(k).strip(): str(v).strip() for k, v in pairs if str(k).strip() and not _SECRET.search(str(k))}
+
+    @property
+    def loading(self) -> dict[str, str]:
+        """How a model of transformers was loaded, as far as its arguments say; nothing of other kinds of models."""
+        if self.config.get("model") not in _TRANSFORMERS:
+            return {}
+        given = {key: value.lower() for key, value in self.arguments.items()}
+        quantised = "other" if given.keys() & _QUANTISED else "none"
+        if given.get("load_in_8bit") == "true":
+            quantised = "int8"
+        elif given.get("load_in_4bit") == "true":
+            quantised = given.get("bnb_4bit_quant_type", "fp4")
+        attention = {"attention": given["attn_implementation"]} if "attn_implementation" in given else {}
+        return {"weights": "pretrained", "quantisation": quantised, **attention}
 
     @property
     def started(self) -> str:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import runpy
+import shutil
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from harness import analysis
 from harness.config import ConfigError
-from harness.exchange import commands, export, tidy
+from harness.exchange import commands, export
 
 SYNTHETIC = Path(__file__).parents[1] / "data" / "synthetic.py"
 
@@ -36,55 +36,39 @@ def written(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_tables_hold_what_the_study_holds(study: Path, written: Path) -> None:
-    """Parquet and CSV hold the same rows, and the same numbers as `analysis.load`."""
-    found = tidy.read(written)
+    """Parquet and CSV hold the same rows, and the same numbers as `analysis.load` of the study itself."""
     numbers = analysis.load(study)
-    assert len(found["measurements"]) == len(numbers)
-    assert found["measurements"]["value"].sum() == pytest.approx(numbers["value"].sum())
-    assert set(found["timings"]["metric"]) == {"ttft", "itl", "decode_tok_s", "prefill_tok_s"}
-    for name, table in found.items():
+    back = analysis.load(written)
+    assert len(back) == len(numbers)
+    assert back["value"].sum() == pytest.approx(numbers["value"].sum())
+    assert set(analysis.timings(written)["metric"]) == {"ttft", "itl", "decode_tok_s", "prefill_tok_s"}
+    for name in ("measurements", "samples", "timings", "comparisons"):
+        table = pd.read_parquet(written / f"{name}.parquet")
         assert len(pd.read_csv(written / f"{name}.csv", low_memory=False)) == len(table)
 
 
 def test_comparisons_state_their_evidence(written: Path) -> None:
-    """Every pair on every task: interval, correlation, adjusted p-value, and a verdict that follows from them."""
-    pairs = tidy.read(written)["comparisons"]
-    assert len(pairs) == 3 * 5 + 2 * 1
+    """Every pair on every task and on the mean: interval, adjusted p-value, and a verdict that follows from them."""
+    pairs = analysis.compare(written)
+    tasks = pairs[pairs["task"] != "mean over tasks"]
+    assert len(tasks) == 3 * 5 + 2 * 1
     better = pairs["verdict"].isin(["better", "worse"])
     assert better.any()
     assert (pairs.loc[better, "p_holm"] < 0.05).all()
     assert ((pairs["ci_lo"] > 0) | (pairs["ci_hi"] < 0))[better].all()
     assert (pairs.loc[pairs["verdict"] == "inconclusive", "mde80"] > 0).all()
-    assert set(pairs["tests"]) == {len(pairs)}
+    assert set(tasks["tests"]) == {len(tasks)}
 
 
-@pytest.mark.parametrize(
-    ("table", "column", "value", "message"),
-    [
-        ("measurements", "value", np.nan, "value is a finite number"),
-        ("measurements", "unit", "ms", "unit is one of"),
-        ("measurements", "status", "great", "status is a known one"),
-        ("comparisons", "ci_lo", 9.0, "ci_lo <= diff"),
-        ("comparisons", "p_holm", -1.0, "p_holm >= p_raw"),
-        ("samples", "item_id", "", "item_id is not empty"),
-    ],
-)
-def test_a_broken_row_is_refused_by_name(written: Path, table: str, column: str, value: object, message: str) -> None:
-    """On reading as on writing: the table, the rule and the row."""
-    found = {name: frame.copy() for name, frame in tidy.read(written).items()}
-    found[table].loc[2, column] = value
-    with pytest.raises(ValueError, match=f"table {table}, row 2 .*{message}"):
-        tidy.check(found)
-
-
-def test_a_repeated_row_and_a_missing_table_are_refused(written: Path, tmp_path: Path) -> None:
-    """A measurement stands once; a folder without its tables is named."""
-    found = tidy.read(written)
-    found["measurements"] = pd.concat([found["measurements"], found["measurements"].iloc[:1]], ignore_index=True)
-    with pytest.raises(ValueError, match="occur once"):
-        tidy.check(found)
-    with pytest.raises(ValueError, match=r"no measurements\.parquet"):
-        tidy.read(tmp_path)
+def test_a_study_that_breaks_the_schema_is_not_exported(study: Path, tmp_path: Path) -> None:
+    """A record whose metric carries a foreign unit is one line, and nothing is written."""
+    copy = tmp_path / "copy"
+    shutil.copytree(study, copy)
+    path = next(path for path in (copy / "records").rglob("*.json") if '"ttft"' in path.read_text())
+    path.write_text(path.read_text().replace('"unit": "s"', '"unit": "tok"'))
+    with pytest.raises(ConfigError, match=r"table measurements, column unit, row .* is not the unit of"):
+        commands.send(copy, "csv", tmp_path / "out")
+    assert not list((tmp_path / "out").glob("*"))
 
 
 def test_latex_has_a_row_per_entry_and_escapes_names(study: Path, tmp_path: Path) -> None:

@@ -194,3 +194,54 @@ def test_hostile_names_stay_inside_the_study(tmp_path: Path) -> None:
     assert len(found.results) == 1
     assert frame.load(tmp_path / "out" / "study")["workload"].tolist() == [name]
     assert {p.name for p in tmp_path.iterdir()} == {"in", "out"}
+
+
+def test_a_task_of_our_own_files_is_known_by_the_name_that_its_file_gives_it(tmp_path: Path) -> None:
+    """`zoo_sentiment` of `zoo/sentiment.yaml` is our zoo-sentiment; what is no task of ours says so, unless named."""
+    path = written(tmp_path / "out", samples=False)
+    data = json.loads((path / "results_2025-01-01T00-00-00.json").read_text().replace("sst2", "zoo_sentiment"))
+    (path / "results_2025-01-01T00-00-00.json").write_text(json.dumps(data))
+    found = lm_eval.read(path)
+    assert found.results[0][0].cell.workload == "zoo-sentiment"
+    assert not any("under its own name" in line for line in found.lines)
+    strange = json.loads(json.dumps(data).replace("zoo_sentiment", "my_task"))
+    (path / "results_2025-01-01T00-00-00.json").write_text(json.dumps(strange))
+    assert any("my_task: no task here is this one" in line for line in lm_eval.read(path).lines)
+    named = lm_eval.read(path, tasks={"my_task": "mine"})
+    assert not any("under its own name" in line for line in named.lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({}, ("pretrained", "none", None)),
+        ({"load_in_8bit": "True"}, ("pretrained", "int8", None)),
+        ({"load_in_4bit": "True", "bnb_4bit_quant_type": "nf4"}, ("pretrained", "nf4", None)),
+        ({"gptqmodel": "True", "attn_implementation": "eager"}, ("pretrained", "other", "eager")),
+    ],
+)
+def test_what_the_arguments_say_of_loading_is_kept(
+    arguments: dict[str, str], expected: tuple[str | None, ...], tmp_path: Path
+) -> None:
+    """Weights, quantisation and attention of a model of transformers; nothing is made up of other kinds."""
+
+    def change(data: dict[str, Any], *, kind: str = "hf") -> None:
+        data["config"] |= {"model": kind, "model_args": {"pretrained": "gpt2", **arguments}}
+
+    subject = lm_eval.read(written(tmp_path / "out", change)).results[0][0].provenance["subject"]
+    assert tuple(subject.get(key) for key in ("weights", "quantisation", "attention")) == expected
+    other = lm_eval.read(written(tmp_path / "api", lambda data: change(data, kind="openai-completions")))
+    assert "weights" not in other.results[0][0].provenance["subject"]
+
+
+def test_bits_per_byte_come_with_the_error_that_ours_have(theirs: Any, tmp_path: Path) -> None:
+    """lm-eval gives none: it follows from the documents, weighted by their bytes; and they are what is ranked."""
+    lm_eval.bring(theirs.folder, tmp_path / "old")
+    row = analysis.load(tmp_path / "old").query("workload == 'prose' and primary").iloc[0]
+    assert row["metric"] == "bits_per_byte"
+    documents = analysis.samples(tmp_path / "old").query("workload == 'prose'")
+    sizes, values = documents["metric:bytes"], documents["metric:bits_per_byte"]
+    residuals = sizes * (values - row["value"])
+    n = len(documents)
+    assert row["stderr"] == pytest.approx((residuals.pow(2).sum() / (n - 1) / n) ** 0.5 / sizes.mean())
+    assert row["ci_lo"] < row["value"] < row["ci_hi"]
