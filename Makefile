@@ -21,7 +21,7 @@ $(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,joblib,api,finetune]'
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,joblib,api,finetune,notebooks]'
 	@touch $(VENV)/.run $@
 
 $(VENV)/.smollm: $(VENV)/.dev

@@ -3,7 +3,7 @@
 The measuring half turns configs into records, the reading half turns records into tables, figures and
 reports. They never import each other; they meet in `records` and `store`.
 
-    cli         `harness run | report | list | perturb | doctor | import | export`
+    cli         `harness run | report | compare | list | perturb | doctor | import | export`
     run         plan everything, measure what is missing, report
     doctor      what this machine can run
     facts       what the models cost, and which fit this machine
@@ -12,14 +12,19 @@ reports. They never import each other; they meet in `records` and `store`.
     catalogue   what the config groups offer
     plan        composed config -> cells                          (no torch)
     variations  tasks x perturbations, prompt variants, attacks -> cells
+    trainings   fine-tuned methods -> trainings, and which adapter a task is asked under
     transfers   attacks of one model tried on the others: cells across jobs
     nodes       specifications as plain data, and back
     execute     cells -> records: one fresh process per subject
     schedule    the order of the probes: randomised blocks over all jobs
     worker      the process that loads a subject and measures its cells
+    adapters    trainings in a worker, and cells under an adapter
+    exclusive   what is timed is measured alone
     subjects    what a worker loads, and what cannot be measured so
     rehearsal   what cells of API models would take and cost
     preload     the imports that workers share
+    preload_training  the further imports of workers that train
+    workload    what everything that measures has: a protocol
     resume      what a cell that was killed in its middle may use of its answers
     progress    bars on a terminal, plain lines elsewhere
     tasks       quality workloads: the bridge to lm-eval
@@ -28,11 +33,12 @@ reports. They never import each other; they meet in `records` and `store`.
     probes      efficiency workloads
     meters      clock and memory
     methods     ways to adapt a model before measuring
-    training    fine-tuning: examples -> adapters, and the adapted subject (a library so far: no run uses it)
+    training    fine-tuning: examples -> an adapter, what it cost, and the subject that is measured
     models      specs of checkpoints and of API models, family facts, loading
     scoring     requests -> log-likelihoods; the lm-eval LM of a subject
     generation  prompts -> text: slots of rows decoded together
     forward     calls of a transformers model: kernels, cache, masks
+    examples    small studies that come with the package
     zoo         the embedded miniature models
     budget      the time a run may take
     devices     what this machine has, asked without torch

@@ -19,7 +19,7 @@ def _recipes() -> list[str]:
 def test_the_recipes_work(tmp_path: Path) -> None:
     """Each of the recipes ends with exit code 0."""
     recipes = _recipes()
-    assert len(recipes) == 6
+    assert len(recipes) == 7
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     outputs = []
     for recipe in recipes:
@@ -37,6 +37,7 @@ def test_the_recipes_work(tmp_path: Path) -> None:
     assert "6 cells, 4 done, 2 to do" in outputs[1]
     assert "mini-neox" in outputs[0]
     assert "zoo-sentiment" in outputs[5]
+    assert "mini-neox" in outputs[6]
 
 
 def test_the_pictures_exist() -> None:
